@@ -1,0 +1,33 @@
+"""What every test shares: quiet, single-threaded libraries, the root, and a generator."""
+
+import os
+from pathlib import Path
+
+# Read by the libraries when they are first imported, also in worker processes and subprocesses.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+RNG_SEED = 20_260_101
+
+# The same examples on every machine and no deadline: a busy machine is not a failing test.
+settings.register_profile("looplab", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("looplab")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A fresh generator with a fixed seed."""
+    return np.random.default_rng(RNG_SEED)

@@ -1,0 +1,71 @@
+"""Named errors, and one way to say that a name is unknown."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class LoopLabError(Exception):
+    """Root of LoopLab's own errors."""
+
+
+class UsageError(LoopLabError, ValueError):
+    """Bad input from a person: one line that says what was given and what is allowed."""
+
+
+class EnvironmentFault(LoopLabError, RuntimeError):
+    """An environment broke its contract (NaN, negative cost), named by lane and step."""
+
+
+def unknown(kind: str, given: object, allowed: Iterable[object]) -> UsageError:
+    """Builds the error for an unknown name, with the nearest valid one.
+
+    Args:
+        kind: what the name stands for, e.g. ``"env"``.
+        given: the name that was given.
+        allowed: all valid names.
+
+    Returns:
+        A ``UsageError`` of one line.
+
+    >>> print(unknown("env", "lava_shortcutt", ["lava_shortcut", "ops_desk"]))
+    unknown env 'lava_shortcutt'; did you mean 'lava_shortcut'? allowed: lava_shortcut, ops_desk
+    """
+    names = sorted(str(name) for name in allowed)
+    near = get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ";"
+    return UsageError(f"unknown {kind} '{given}'{hint} allowed: {', '.join(names) or 'none'}")
+
+
+def probability(name: str, value: float) -> float:
+    """Returns ``value`` if it is a probability, else raises ``UsageError`` naming the argument."""
+    return within(name, value, 0.0, 1.0)
+
+
+def within(name: str, value: float, low: float, high: float = float("inf")) -> float:
+    """Returns ``value`` as a float if it is a number in [low, high].
+
+    Raises:
+        UsageError: if it is no number, NaN, or outside the range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        bounds = f"at least {low:g}" if high == float("inf") else f"in [{low:g}, {high:g}]"
+        raise UsageError(f"{name} must be a number {bounds}, got {value!r}")
+    return float(value)
+
+
+def whole(name: str, value: int, low: int) -> int:
+    """Returns ``value`` if it is a whole number of at least ``low``, else raises ``UsageError``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise UsageError(f"{name} must be a whole number of at least {low}, got {value!r}")
+    return value
+
+
+def choice(name: str, value: T, allowed: Iterable[T]) -> T:
+    """Returns ``value`` if it is one of ``allowed``, else raises ``UsageError``."""
+    options = list(allowed)
+    if value not in options:
+        raise unknown(name, value, options)
+    return value

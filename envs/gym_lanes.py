@@ -1,0 +1,166 @@
+"""Lanes made of Gymnasium environments, in this process."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from looplab.envs.annotated import Annotated, name_of
+from looplab.envs.core import (
+    Actions,
+    BoolArray,
+    FloatArray,
+    Lanes,
+    Observations,
+    RiskSource,
+    Step,
+)
+from looplab.envs.errors import EnvironmentFault, UsageError
+
+_EPISODE_SEED_BITS = 31
+
+
+class GymLanes(Lanes):
+    """Speaks to n Gymnasium environments as to one batched task.
+
+    Args:
+        envs: the environments, of equal spaces, each with ``info["cost"]`` (see ``Annotated``).
+        threshold: mean task return that counts as learned; NaN if none is stated.
+        episode_seeds: seed every episode from (seed + lane, episode), so that episodes pair across
+            regimes. If False, a lane is seeded once and its own generator runs on, as Gymnasium
+            has it.
+    """
+
+    def __init__(
+        self,
+        envs: Sequence[gym.Env[Any, Any]],
+        *,
+        threshold: float = float("nan"),
+        episode_seeds: bool = False,
+    ) -> None:
+        if not envs:
+            raise UsageError("at least one environment is needed")
+        self.envs = [e if isinstance(e, Annotated) else Annotated(e) for e in envs]
+        self.num_lanes = len(envs)
+        self.observation_space = envs[0].observation_space
+        self.action_space = envs[0].action_space
+        self.threshold = threshold
+        self.episode_seeds = episode_seeds
+        self._results: list[Any] = [None] * self.num_lanes
+        self.infos: list[dict[str, Any]] = [{} for _ in envs]
+        self.reseed(0)
+
+    def reseed(self, seed: int) -> None:
+        self.seed = seed
+        self.episode = np.full(self.num_lanes, -1, dtype=np.int64)
+        self.elapsed = np.zeros(self.num_lanes, dtype=np.int64)
+
+    def reset(self, mask: BoolArray | None = None) -> Observations:
+        lanes = range(self.num_lanes) if mask is None else np.flatnonzero(mask)
+        for lane in lanes:
+            self.reset_lane(int(lane), self._next_seed(int(lane)))
+        self.observation = self._stacked()
+        return self.observation
+
+    def reset_lane(
+        self, lane: int, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begins an episode in one lane; returns its own observation and info."""
+        observation, info = self.envs[lane].reset(seed=seed, options=options)
+        self.episode[lane] += 1
+        self.elapsed[lane] = 0
+        self._results[lane] = observation
+        self.observation = self._stacked()
+        return observation, info
+
+    def _next_seed(self, lane: int) -> int | None:
+        episode = int(self.episode[lane]) + 1
+        if self.episode_seeds:
+            sequence = np.random.SeedSequence(self.seed + lane, spawn_key=(episode,))
+            return int(sequence.generate_state(1)[0]) % (1 << _EPISODE_SEED_BITS)
+        return self.seed + lane if episode == 0 else None
+
+    def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
+        n = self.num_lanes
+        reward, cost = np.zeros(n), np.zeros(n)
+        terminated, truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        catastrophe, success = np.zeros(n, np.bool_), np.full(n, np.nan)
+        infos: list[dict[str, Any]] = [{} for _ in range(n)]
+        for lane, env in enumerate(self.envs):
+            if active is not None and not active[lane]:
+                continue
+            action = actions[lane]
+            if isinstance(action, np.integer):
+                action = int(action)
+            observation, gain, ended, cut, info = env.step(action)
+            self._results[lane] = observation
+            self.elapsed[lane] += 1
+            try:
+                reward[lane], cost[lane] = gain, info["cost"]
+            except (TypeError, ValueError) as error:
+                raise EnvironmentFault(
+                    f"{name_of(env)}: reward {gain!r} and cost {info.get('cost')!r} must be numbers"
+                ) from error
+            terminated[lane], truncated[lane] = ended, cut
+            catastrophe[lane] = bool(info.get("catastrophe", False))
+            if (ended or cut) and "is_success" in info:
+                success[lane] = float(info["is_success"])
+            infos[lane] = info
+        self.observation = self._stacked()
+        self.infos = infos
+        return Step(
+            self.observation, reward, terminated, truncated, cost, catastrophe, success, infos
+        )
+
+    def result(self, lane: int) -> Any:
+        """The last observation of one lane, just as its environment returned it."""
+        return self._results[lane]
+
+    def _stacked(self) -> Observations:
+        if isinstance(self.observation_space, gym.spaces.Dict | gym.spaces.Tuple):
+            stacked = np.empty(self.num_lanes, dtype=object)
+            stacked[:] = self._results
+            return stacked
+        known = next((r for r in self._results if r is not None), None)
+        return np.array([known if r is None else r for r in self._results])
+
+    def offers(self, what: str) -> bool:
+        return self.envs[0].offers(what)
+
+    def risk_table(self, source: RiskSource) -> FloatArray | None:
+        return self._gather([env.risk_table(source) for env in self.envs])
+
+    def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
+        pairs = zip(self.envs, actions, strict=True)
+        return self._gather([env.risk_of(source, action) for env, action in pairs])
+
+    def hold(self) -> Actions | None:
+        return self._gather([env.hold() for env in self.envs])
+
+    def correction(self) -> Actions | None:
+        return self._gather([env.correction() for env in self.envs])
+
+    def potential(self) -> FloatArray | None:
+        return self._gather([env.potential() for env in self.envs])
+
+    @staticmethod
+    def _gather(answers: list[Any]) -> Any:
+        return None if any(answer is None for answer in answers) else np.array(answers)
+
+    def note_refusals(self, refused: BoolArray) -> None:
+        for env, flag in zip(self.envs, refused, strict=True):
+            env.note_refused(bool(flag))
+
+    def fork(self, lane: int) -> gym.Env[Any, Any]:
+        try:
+            return copy.deepcopy(self.envs[lane])
+        except Exception as error:  # whatever an environment holds may refuse to be copied
+            raise UsageError(
+                f"{name_of(self.envs[lane])} cannot be copied to look ahead ({error}); "
+                "pass risk=, a function of (env, action)"
+            ) from error
+
+    def render(self, lane: int = 0, mode: str = "ansi") -> Any:
+        return self.envs[lane].render()

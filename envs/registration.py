@@ -1,0 +1,52 @@
+"""Registers every native task with Gymnasium, as one environment and as a vector of lanes."""
+
+from typing import Any
+
+import gymnasium as gym
+
+#: Gymnasium id -> where the task's lanes are defined.
+TASKS = {
+    "looplab/LavaShortcut-v0": "looplab.envs.grids.lava_shortcut:LavaShortcut",
+    "looplab/OpsDesk-v0": "looplab.envs.desks.ops_desk:OpsDesk",
+}
+_ENTRY = "looplab.envs.registration:make_single"
+_VECTOR_ENTRY = "looplab.envs.registration:make_vector"
+
+
+def make_lanes(task: str, num_lanes: int, **settings: Any) -> Any:
+    """Builds the lanes of a native task.
+
+    Args:
+        task: where its class is defined, ``module:class``.
+        num_lanes: number of lanes.
+        **settings: the task's own arguments.
+    """
+    return gym.envs.registration.load_env_creator(task)(num_lanes=num_lanes, **settings)
+
+
+def make_single(task: str, render_mode: str | None = None, **settings: Any) -> Any:
+    """Entry point of ``gymnasium.make``: one lane as an environment."""
+    from looplab.envs.faces import LaneEnv
+
+    return LaneEnv(make_lanes(task, 1, **settings), render_mode)
+
+
+def make_vector(
+    task: str, num_envs: int = 1, render_mode: str | None = None, **settings: Any
+) -> Any:
+    """Entry point of ``gymnasium.make_vec``: all lanes as a vector environment."""
+    from looplab.envs.faces import LaneVectorEnv
+
+    return LaneVectorEnv(make_lanes(task, num_envs, **settings), render_mode)
+
+
+def register_all() -> None:
+    """Registers the native tasks once; further calls change nothing."""
+    for name, task in TASKS.items():
+        if name not in gym.registry:
+            gym.register(
+                id=name,
+                entry_point=_ENTRY,
+                vector_entry_point=_VECTOR_ENTRY,
+                kwargs={"task": task},
+            )

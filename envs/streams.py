@@ -1,0 +1,80 @@
+"""Random streams keyed by (seed + lane, episode), drawn for all lanes at once.
+
+A draw is a pure function of (seed + lane, name of the stream, episode, step, index): what one
+regime draws never shifts what another draws, lane i of a batch draws what a single environment of
+seed + i draws, and nothing is stored between steps. The mixing function is the output function of
+SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators"), which maps
+a counter to 64 well-mixed bits; a lane's key comes from NumPy's ``SeedSequence``.
+"""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from looplab.envs.errors import UsageError
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_EPISODE = np.uint64(0xD1342543DE82EF95)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+_TO_DOUBLE = np.uint64(11)
+_UNIT = 2.0**-53
+#: Draws of one step must stay below this, so that steps never share a counter.
+MAX_DRAWS = 1 << 16
+_STEP_STRIDE = np.uint64(MAX_DRAWS)
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = (z ^ (z >> _SHIFTS[0])) * _MIX_1
+    z = (z ^ (z >> _SHIFTS[1])) * _MIX_2
+    return z ^ (z >> _SHIFTS[2])
+
+
+def lane_keys(seed: int, num_lanes: int, name: str) -> NDArray[np.uint64]:
+    """Keys of the stream ``name`` for lanes seed, seed + 1, ..., shape (num_lanes,).
+
+    Raises:
+        UsageError: if the seed is negative or no whole number.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError(f"seed must be a whole number of at least 0, got {seed!r}")
+    channel = zlib.crc32(name.encode())
+    sequences = (
+        np.random.SeedSequence(int(seed) + lane, spawn_key=(channel,)) for lane in range(num_lanes)
+    )
+    return np.array([s.generate_state(1, np.uint64)[0] for s in sequences], dtype=np.uint64)
+
+
+class Streams:
+    """Uniform draws of one named stream for n lanes.
+
+    Args:
+        num_lanes: number of lanes n.
+        name: name of the stream, e.g. ``"environment"``; other names draw independently.
+        seed: lane i draws from seed + i.
+    """
+
+    def __init__(self, num_lanes: int, name: str, seed: int) -> None:
+        self._keys = lane_keys(seed, num_lanes, name)
+        self._offsets: dict[int, NDArray[np.uint64]] = {}
+
+    def uniforms(
+        self, episode: NDArray[np.int64], step: NDArray[np.int64], count: int
+    ) -> NDArray[np.float64]:
+        """Draws ``count`` uniforms in [0, 1) per lane, shape (n, count).
+
+        Args:
+            episode: index of each lane's episode, shape (n,).
+            step: step within the episode, shape (n,); 0 is the reset.
+            count: draws per lane, at most ``MAX_DRAWS``.
+        """
+        offsets = self._offsets.get(count)
+        if offsets is None:
+            offsets = np.arange(1, count + 1, dtype=np.uint64)
+            self._offsets[count] = offsets
+        keys = _mix(self._keys + episode.astype(np.uint64) * _EPISODE)
+        counters = (step.astype(np.uint64) * _STEP_STRIDE)[:, None] + offsets
+        bits = _mix(keys[:, None] + counters * _GOLDEN)
+        return (bits >> _TO_DOUBLE).astype(np.float64) * _UNIT

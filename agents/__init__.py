@@ -1,0 +1,1 @@
+"""Stable-Baselines3 algorithms set up for speed, and what they learn about."""

@@ -1,0 +1,166 @@
+"""Loads anybody's Stable-Baselines3 model: its weights only, unless it is trusted.
+
+A model file holds pickled Python beside its weights, and unpickling runs whatever it says. So the
+weights are read alone (``torch.load(weights_only=True)``), the networks' shapes are read off them,
+and a stock policy of that shape is filled in.
+"""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import torch
+from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import nn
+
+from looplab.agents.sb3 import ALGORITHMS
+from looplab.envs.errors import UsageError
+
+_WEIGHTS = "policy.pth"
+_DATA = "data"
+#: A parameter that tells the family, and where its policy's hidden layers are.
+_FAMILIES: tuple[tuple[str, type[BaseAlgorithm], str, str | None], ...] = (
+    ("q_net.q_net.0.weight", DQN, r"q_net\.q_net\.(\d+)\.weight", None),
+    ("actor.log_std.weight", SAC, r"actor\.latent_pi\.(\d+)\.weight", r"critic\.qf0\.(\d+)\.weight"),
+    (
+        "action_net.weight",
+        PPO,
+        r"mlp_extractor\.policy_net\.(\d+)\.weight",
+        r"mlp_extractor\.value_net\.(\d+)\.weight",
+    ),
+)
+_ACTIVATIONS = {c.__name__: c for c in (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU)}
+
+
+def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
+    """Loads a model for acting in an environment.
+
+    Args:
+        path: the zip file that SB3's ``save`` wrote.
+        venv: environment with the spaces that the model was trained on.
+        trust: unpickle the whole file with SB3's own ``load``, which can run code.
+
+    Raises:
+        UsageError: if it is no such file, its networks are not plain ones, or the spaces differ.
+    """
+    if not path.is_file():
+        raise UsageError(f"no model file at {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            if _WEIGHTS not in names:
+                raise UsageError(f"{path} is no Stable-Baselines3 model: it holds no {_WEIGHTS}")
+            with archive.open(_WEIGHTS) as file:
+                weights = torch.load(file, map_location="cpu", weights_only=True)
+            data = json.loads(archive.read(_DATA)) if _DATA in names else {}
+    except zipfile.BadZipFile as error:
+        raise UsageError(f"{path} is no Stable-Baselines3 model: not a zip file") from error
+    except (RuntimeError, ValueError, OSError, AttributeError, EOFError, ImportError) as error:
+        raise UsageError(f"{path} holds no plain weights: {_one_line(error)}") from error
+    except Exception as error:  # torch names no base for what weights_only refuses
+        raise UsageError(f"{path} holds no plain weights: {_one_line(error)}") from error
+    kind, policy_layers, value_layers = _family(path, weights)
+    if trust:
+        return _trusted(kind, path, venv)
+    return _filled(path, kind, weights, data, policy_layers, value_layers, venv)
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _family(
+    path: Path, weights: dict[str, Any]
+) -> tuple[type[BaseAlgorithm], list[int], list[int] | None]:
+    for mark, kind, policy, value in _FAMILIES:
+        if mark in weights:
+            return kind, _widths(weights, policy), _widths(weights, value) if value else None
+    raise UsageError(
+        f"{path} is not the model of a known family (PPO or A2C, DQN, SAC with MLP policies)"
+    )
+
+
+def _widths(weights: dict[str, Any], pattern: str) -> list[int]:
+    layers = [
+        (int(match[1]), int(tensor.shape[0]))
+        for name, tensor in weights.items()
+        if (match := re.fullmatch(pattern, name))
+    ]
+    widths = [width for _, width in sorted(layers)]
+    output = pattern.startswith(("q_net", "critic"))
+    return widths[:-1] if output else widths
+
+
+def _filled(
+    path: Path,
+    kind: type[BaseAlgorithm],
+    weights: dict[str, Any],
+    data: dict[str, Any],
+    policy_layers: list[int],
+    value_layers: list[int] | None,
+    venv: Any,
+) -> BaseAlgorithm:
+    _check_space(path, kind, venv.action_space)
+    architecture: Any = policy_layers
+    if kind is PPO:
+        architecture = {"pi": policy_layers, "vf": value_layers}
+    elif kind is SAC:
+        architecture = {"pi": policy_layers, "qf": value_layers}
+    settings: dict[str, Any] = {"net_arch": architecture}
+    activation = _activation(data)
+    if activation is not None:
+        settings["activation_fn"] = activation
+    make: Any = kind
+    model: BaseAlgorithm = make("MlpPolicy", venv, device="cpu", policy_kwargs=settings, **_small(kind))
+    try:
+        model.policy.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UsageError(
+            f"{path} does not fit this environment ({venv.observation_space}, {venv.action_space}) "
+            f"or has no plain MLP policy: {_mismatch(error)}"
+        ) from error
+    return model
+
+
+def _small(kind: type[BaseAlgorithm]) -> dict[str, Any]:
+    """Settings of a model that will only act: no memory for learning."""
+    return {} if kind is PPO else {"buffer_size": 1}
+
+
+def _mismatch(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[1] if len(lines) > 1 else lines[0]
+
+
+def _activation(data: dict[str, Any]) -> type[nn.Module] | None:
+    """Activation that the file's readable part names; None where it names none."""
+    settings = data.get("policy_kwargs")
+    named = str(settings.get("activation_fn", "")) if isinstance(settings, dict) else ""
+    if not named:
+        return None
+    match = re.search(r"activation\.(\w+)'", named)
+    if match is None or match[1] not in _ACTIVATIONS:
+        raise UsageError(
+            f"the model's activation {named} is not one of {', '.join(sorted(_ACTIVATIONS))}; "
+            "load it with trust=true if you trust the file"
+        )
+    return _ACTIVATIONS[match[1]]
+
+
+def _check_space(path: Path, kind: type[BaseAlgorithm], space: gym.Space[Any]) -> None:
+    spaces = {known: fit for known, fit in ALGORITHMS.values()}[kind]
+    if not isinstance(space, spaces):
+        raise UsageError(f"{path} is a {kind.__name__} model and cannot act in {space}")
+
+
+def _trusted(kind: type[BaseAlgorithm], path: Path, venv: Any) -> BaseAlgorithm:
+    try:
+        model: BaseAlgorithm = kind.load(path, env=venv, device="cpu")
+    except ValueError as error:
+        raise UsageError(f"{path} does not fit this environment: {_one_line(error)}") from error
+    return model

@@ -1,0 +1,66 @@
+"""State and random streams of oversight's parts, kept apart from the parts themselves.
+
+Protocols, triggers and overseers are plain settings: the same object can oversee two environments,
+because what it remembers of each lane lives here, in the engine that runs it.
+"""
+
+from typing import Any
+
+from looplab.envs.core import BoolArray, FloatArray, IntArray
+from looplab.envs.streams import Streams
+
+
+class Memory:
+    """What the parts of one engine remember, and what they draw from.
+
+    Args:
+        num_lanes: number of lanes n.
+        seed: lane i's parts draw from seed + i.
+    """
+
+    def __init__(self, num_lanes: int, seed: int) -> None:
+        self.num_lanes = num_lanes
+        self._seed = seed
+        self._states: list[tuple[Any, Any]] = []
+        self._owners: dict[str, list[object]] = {}
+        self._streams: dict[str, Streams] = {}
+
+    def reseed(self, seed: int) -> None:
+        """Lane i's parts draw from ``seed + i`` from now on."""
+        self._seed = seed
+        self._streams.clear()
+
+    def state(self, owner: Any) -> Any:
+        """State of an owner, made by its ``start(num_lanes)`` when first asked for."""
+        for known, state in self._states:
+            if known is owner:
+                return state
+        state = owner.start(self.num_lanes)
+        self._states.append((owner, state))
+        return state
+
+    def begin(self, mask: BoolArray) -> None:
+        """Tells every owner with a ``begin`` which lanes begin an episode."""
+        for owner, state in self._states:
+            begin = getattr(owner, "begin", None)
+            if begin is not None:
+                begin(state, mask)
+
+    def uniform(
+        self, owner: object, name: str, episode: IntArray, step: IntArray
+    ) -> FloatArray:
+        """One draw per lane from the owner's stream, shape (n,)."""
+        kind = getattr(owner, "__name__", type(owner).__name__)
+        channel = f"overseer/{kind}/{self._place(owner, kind)}/{name}"
+        streams = self._streams.get(channel)
+        if streams is None:
+            streams = self._streams[channel] = Streams(self.num_lanes, channel, self._seed)
+        return streams.uniforms(episode, step, 1)[:, 0]
+
+    def _place(self, owner: object, kind: str) -> int:
+        owners = self._owners.setdefault(kind, [])
+        for place, known in enumerate(owners):
+            if known is owner:
+                return place
+        owners.append(owner)
+        return len(owners) - 1

@@ -1,0 +1,50 @@
+"""A scripted overseer: knows what is unsafe, and errs as often as it is told to."""
+
+import numpy as np
+
+from looplab.envs.errors import probability, within
+from looplab.oversight.parts import TRUTH
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.types import APPROVE, REJECT, Verdicts
+
+#: By unsafe (0 or 1) + 2 x erred (0 or 1).
+_REASONS = ("safe", "unsafe", "safe, but refused in error", "unsafe, but missed")
+
+
+class ScriptedOverseer:
+    """Refuses what is unsafe, with flat error rates and a constant review time.
+
+    Args:
+        miss_rate: chance that it approves an unsafe proposal, in [0, 1].
+        false_alarm_rate: chance that it refuses a safe one, in [0, 1].
+        review_seconds: human time of one review, at least 0.
+        name: name in the record.
+    """
+
+    needs: tuple[str, ...] = (TRUTH,)
+
+    def __init__(
+        self,
+        miss_rate: float = 0.0,
+        false_alarm_rate: float = 0.0,
+        review_seconds: float = 5.0,
+        name: str = "scripted",
+    ) -> None:
+        self.miss_rate = probability("miss_rate", miss_rate)
+        self.false_alarm_rate = probability("false_alarm_rate", false_alarm_rate)
+        self.review_seconds = within("review_seconds", review_seconds, 0.0)
+        self.name = name
+
+    def __call__(self, proposals: Proposals) -> Verdicts:
+        """Verdicts on all lanes' proposals; one draw per lane decides whether it errs."""
+        unsafe = proposals.unsafe
+        rate = np.where(unsafe, self.miss_rate, self.false_alarm_rate)
+        errs = proposals.uniform(self) < rate if rate.any() else np.zeros_like(unsafe)
+        refuses = unsafe ^ errs
+        return Verdicts(
+            code=np.where(refuses, REJECT, APPROVE).astype(np.int8),
+            seconds=np.full(len(proposals), self.review_seconds),
+            reason=unsafe + 2 * errs,
+            reasons=_REASONS,
+            overseer=self.name,
+        )

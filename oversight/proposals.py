@@ -1,0 +1,254 @@
+"""What triggers, overseers and fallbacks see of one step: n proposals, and what is known of them."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from looplab.envs.core import (
+    RISK_RESOLUTION,
+    Actions,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Lanes,
+    Observations,
+    check_source,
+    safest,
+    take,
+)
+from looplab.envs.errors import UsageError
+from looplab.oversight.memory import Memory
+
+NEEDS_TRUTH = (
+    "nothing says which actions are unsafe: the environment offers no risk; pass risk=, a function "
+    "of (env, action), or use LookAheadOverseer, which tries the action in a copy of the environment"
+)
+
+
+class PolicyStep(Protocol):
+    """What the policy knew when it made this step's proposals."""
+
+    @property
+    def confidence(self) -> FloatArray:
+        """Probability of each lane's proposed action, shape (n,)."""
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """Probability of every action, shape (n, A)."""
+
+
+class RiskEstimate(Protocol):
+    """An estimate of risk by whoever can make one, such as look-ahead in a copy."""
+
+    def __call__(self, proposals: "Proposals", actions: Actions, mask: BoolArray) -> FloatArray:
+        """Risk of one action per masked lane, shape (n,); other lanes are ignored."""
+
+
+class Proposals:
+    """n proposals in their states.
+
+    Attributes:
+        lanes: the task; its risks and corrections are privileged.
+        action: proposed action of each lane, shape (n,) or (n, *action shape).
+        episode: index of each lane's episode, shape (n,).
+        step: steps that the lane's episode has had, shape (n,).
+        asked: lanes that are being asked about; an overseer may leave out the others.
+        tolerance: risk above which a proposal is unsafe.
+    """
+
+    __slots__ = (
+        "_cache", "_estimate", "_memory", "_policy", "_truth",
+        "action", "asked", "episode", "lanes", "step", "tolerance",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        action: Actions,
+        episode: IntArray,
+        step: IntArray,
+        memory: Memory,
+        tolerance: float,
+        truth: str | None,
+        estimate: RiskEstimate | None,
+        policy: Callable[[Actions], PolicyStep] | None,
+    ) -> None:
+        self.lanes = lanes
+        self.action = action
+        self.episode = episode
+        self.step = step
+        self.tolerance = tolerance
+        self.asked: BoolArray = np.ones(len(action), dtype=np.bool_)
+        self._memory = memory
+        self._truth = truth
+        self._estimate = estimate
+        self._policy = policy
+        self._cache: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    @property
+    def observation(self) -> Observations:
+        """What the agent saw, shape (n, *observation shape)."""
+        return self.lanes.observation
+
+    def having(self, action: Actions) -> "Proposals":
+        """The same states with other actions proposed."""
+        other = Proposals(
+            self.lanes, action, self.episode, self.step, self._memory,
+            self.tolerance, self._truth, self._estimate, lambda _: self._policy_step,
+        )  # fmt: skip
+        other.asked = self.asked
+        if "table" in self._cache:
+            other._cache["table"] = self._cache["table"]
+        return other
+
+    def risk(self, source: str) -> FloatArray:
+        """Risk of each proposed action, shape (n,).
+
+        Args:
+            source: ``immediate``, ``exact`` or ``estimated``.
+
+        Raises:
+            UsageError: if the environment does not offer it.
+        """
+        risk = self.lanes.risk_of(check_source(source), self.action)
+        if risk is None:
+            raise UsageError(f"the environment offers no {source} risk")
+        return risk
+
+    @property
+    def truth(self) -> FloatArray:
+        """Risk of each proposed action that decides what is unsafe, shape (n,); NaN if unknown.
+
+        Exact risk; else the user's or the task's immediate risk; else the look-ahead's estimate.
+        """
+        found = self._cache.get("truth")
+        if found is None:
+            found = self._cache["truth"] = self._truth_of(self.action, None)
+        return found
+
+    def _truth_of(self, actions: Actions, mask: BoolArray | None) -> FloatArray:
+        if self._truth is not None:
+            return self.risk(self._truth) if actions is self.action else self._row(actions)
+        if self._estimate is not None:
+            everyone = np.ones(len(self), dtype=np.bool_) if mask is None else mask
+            return self._estimate(self, actions, everyone)
+        return np.full(len(self), np.nan)
+
+    def _row(self, actions: Actions) -> FloatArray:
+        return take(self.truth_table, actions)
+
+    @property
+    def truth_table(self) -> FloatArray:
+        """``truth`` of every action, shape (n, A).
+
+        Raises:
+            UsageError: if nothing says so, or the actions are continuous.
+        """
+        table = self._cache.get("table")
+        if table is None:
+            if self._truth is not None:
+                table = self.lanes.risk_table(check_source(self._truth))
+            elif self._estimate is not None:
+                table = self._estimated_table()
+            else:
+                raise UsageError(NEEDS_TRUTH)
+            if table is None:
+                raise UsageError("a table of risks needs a Discrete action space")
+            self._cache["table"] = table
+        return table
+
+    def _estimated_table(self) -> FloatArray | None:
+        count = getattr(self.lanes.action_space, "n", None)
+        if count is None:
+            return None
+        columns = [
+            self._truth_of(np.full(len(self), action), None) for action in range(int(count))
+        ]
+        return np.stack(columns, axis=1)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything says which actions are unsafe."""
+        return self._truth is not None or self._estimate is not None
+
+    @property
+    def unsafe(self) -> BoolArray:
+        """Proposals whose risk exceeds the tolerance and the least risk of the state, (n,).
+
+        Where every action exceeds the tolerance, only those above the least risk are unsafe.
+        """
+        found = self._cache.get("unsafe")
+        if found is None:
+            risky = self.truth > self.tolerance + RISK_RESOLUTION
+            if risky.any() and hasattr(self.lanes.action_space, "n"):
+                least = self.truth_table.min(axis=1)
+                risky &= self.truth > least + RISK_RESOLUTION
+            found = self._cache["unsafe"] = risky
+        return found
+
+    @property
+    def unavoidable(self) -> BoolArray:
+        """States in which every action's risk exceeds the tolerance, shape (n,)."""
+        risky = self.truth > self.tolerance + RISK_RESOLUTION
+        if risky.any() and hasattr(self.lanes.action_space, "n"):
+            return risky & (self.truth_table.min(axis=1) > self.tolerance + RISK_RESOLUTION)
+        return np.zeros(len(self), dtype=np.bool_)
+
+    @property
+    def safest(self) -> IntArray:
+        """The proposal where it is among the safest actions, else the lowest such, shape (n,)."""
+        return safest(self.truth_table, self.action)
+
+    @property
+    def confidence(self) -> FloatArray:
+        """The policy's probability of its proposal, from its own forward pass, shape (n,).
+
+        Raises:
+            UsageError: if the policy gives none in this step.
+        """
+        return self._policy_step.confidence
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """The policy's probability of every action, from its own forward pass, shape (n, A)."""
+        return self._policy_step.probabilities
+
+    @property
+    def policy_step(self) -> PolicyStep | None:
+        """What the policy knew, if anybody can tell; None otherwise."""
+        return None if self._policy is None else self._policy_step
+
+    @property
+    def _policy_step(self) -> PolicyStep:
+        step = self._cache.get("policy")
+        if step is None:
+            if self._policy is None:
+                raise UsageError(
+                    "the policy's probabilities are not known here: pass policy=, a function of the "
+                    "observation, or train with looplab.agents, which reads the policy's own pass"
+                )
+            step = self._cache["policy"] = self._policy(self.action)
+        return step
+
+    def uniform(self, owner: object, name: str = "") -> FloatArray:
+        """One uniform draw in [0, 1) per lane from a stream of the owner's own, shape (n,).
+
+        Keyed by (seed + lane, episode, step): asking twice in one step gives the same numbers, and
+        what one part draws changes nothing for the others.
+
+        Args:
+            owner: the trigger, overseer or protocol that draws.
+            name: tells several draws of one owner apart.
+        """
+        return self._memory.uniform(owner, name, self.episode, self.step)
+
+    def memory(self, owner: Any) -> Any:
+        """The owner's own state over all lanes: what ``owner.start(num_lanes)`` made.
+
+        ``owner.begin(state, mask)`` is called for lanes that begin an episode.
+        """
+        return self._memory.state(owner)

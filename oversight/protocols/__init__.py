@@ -1,0 +1,1 @@
+"""What can the human do, and when? One file per protocol."""

@@ -1,0 +1,11 @@
+"""Out of the loop: the agent acts alone."""
+
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.types import Decision
+
+
+class Autonomous:
+    """Asks nobody and changes nothing (Sheridan & Verplank 1978, level 10)."""
+
+    def __call__(self, proposals: Proposals, decision: Decision) -> None:
+        """Leaves the decision as it is: every proposal runs."""

@@ -1,0 +1,73 @@
+"""What every protocol does, and the two parts of it that several share."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from looplab.envs.core import BoolArray
+from looplab.oversight.fallbacks import Fallback, corrects, halts
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.types import (
+    APPROVE,
+    ESCALATE,
+    MODIFY,
+    TERMINATE,
+    Decision,
+    Verdicts,
+    as_verdicts,
+    put,
+)
+
+
+class OversightProtocol(Protocol):
+    """Turns n proposals into one decision; may be followed by further protocols."""
+
+    def __call__(self, proposals: Proposals, decision: Decision) -> None:
+        """Fills in ``decision``, leaving alone lanes that are no longer ``decision.open``.
+
+        Args:
+            proposals: what was proposed, and in which states.
+            decision: what earlier protocols decided; at first that everything passes.
+        """
+
+
+def consult(overseer: Any, proposals: Proposals, asked: BoolArray) -> Verdicts:
+    """Asks an overseer, or a plain function, about the masked lanes."""
+    proposals.asked = asked
+    name = getattr(overseer, "name", None) or getattr(overseer, "__name__", type(overseer).__name__)
+    return as_verdicts(overseer(proposals), len(proposals), name)
+
+
+def refuse(
+    decision: Decision,
+    mask: BoolArray,
+    proposals: Proposals,
+    fallback: Fallback,
+    verdicts: Verdicts | None = None,
+) -> None:
+    """Executes the fallback in the masked lanes, or the correction that came with the verdict.
+
+    A ``terminate`` verdict and a fallback that halts stop the episode instead.
+    """
+    if not mask.any():
+        return
+    stop = mask & (verdicts.code == TERMINATE) if verdicts is not None else np.zeros_like(mask)
+    corrected = np.zeros_like(mask)
+    if verdicts is not None and verdicts.correction is not None:
+        corrected = mask & (verdicts.code == MODIFY)
+        put(decision.executed, corrected, np.asarray(verdicts.correction))
+    rest = mask & ~stop & ~corrected
+    if halts(fallback):
+        stop |= rest
+    elif rest.any():
+        put(decision.executed, rest, np.asarray(fallback(proposals)))
+    decision.halted |= stop
+
+
+def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
+    """Calls a refusal ``modify`` where the fallback is the overseer's correction."""
+    if corrects(fallback):
+        softened = (verdicts.code != APPROVE) & (verdicts.code != TERMINATE)
+        softened &= verdicts.code != ESCALATE
+        verdicts.code = np.where(softened, MODIFY, verdicts.code).astype(np.int8)
+    return verdicts

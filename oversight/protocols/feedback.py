@@ -1,0 +1,48 @@
+"""The human only rates: nothing is blocked."""
+
+import numpy as np
+
+from looplab.oversight.overseers.scripted import ScriptedOverseer
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.protocols.base import consult
+from looplab.oversight.triggers import Always, Trigger
+from looplab.oversight.types import APPROVE, NOBODY, Decision
+
+#: Rating of an executed action that the human calls unsafe.
+UNSAFE_RATING = -1.0
+
+
+class Feedback:
+    """A human rates executed actions; the signal turns ratings into reward (Knox & Stone 2009).
+
+    Stacked behind another protocol, it rates what that one lets run.
+
+    Args:
+        trigger: which actions are rated; default always.
+        overseer: who rates: a verdict other than approve is a rating of -1. Default a
+            ``ScriptedOverseer``.
+    """
+
+    def __init__(self, trigger: Trigger | None = None, overseer: object | None = None) -> None:
+        self.trigger: Trigger = Always() if trigger is None else trigger
+        self.overseer = ScriptedOverseer() if overseer is None else overseer
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Trigger and overseer."""
+        return (self.trigger, self.overseer)
+
+    def __call__(self, proposals: Proposals, decision: Decision) -> None:
+        """Rates the actions that will run."""
+        rated = ~(decision.standby | decision.halted)
+        if not isinstance(self.trigger, Always):
+            rated &= self.trigger(proposals)
+        if not rated.any():
+            return
+        verdicts = consult(self.overseer, proposals.having(decision.executed), rated)
+        decision.rating[rated & (verdicts.code != APPROVE)] = UNSAFE_RATING
+        decision.reviews += rated
+        decision.seconds += np.where(rated, verdicts.seconds, 0.0)
+        silent = rated & (decision.overseer == decision.lexicon.code(NOBODY))
+        decision.note(silent, verdicts)
+        decision.asked |= rated

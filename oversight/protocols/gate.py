@@ -1,0 +1,119 @@
+"""In the loop: an action waits for a verdict before it runs."""
+
+import numpy as np
+
+from looplab.envs.core import BoolArray
+from looplab.envs.errors import UsageError, choice, within
+from looplab.oversight.fallbacks import Fallback, Hold, halts
+from looplab.oversight.overseers.scripted import ScriptedOverseer
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.protocols.base import consult, label, refuse
+from looplab.oversight.protocols.waiting import Waiting, steps_of
+from looplab.oversight.triggers import Always, Trigger
+from looplab.oversight.types import APPROVE, ESCALATE, Decision, Verdicts
+
+WORLDS = ("paused", "running")
+TIMEOUTS = ("closed", "open")
+OVERDUE = "nobody answered in time"
+
+
+class Gate:
+    """Every action that the trigger names waits for a verdict (Sheridan & Verplank 1978, level 5).
+
+    In a ``paused`` world nothing moves while a review runs; human seconds accrue. In a ``running``
+    one the fallback runs for d = ceil(review seconds / step_seconds) steps, proposals made
+    meanwhile are discarded, and the verdict is executed at t + d; stale approvals are counted.
+    A verdict of ``escalate``, and one that comes after the deadline, finds nobody above: it fails
+    closed (the fallback runs), unless ``timeout`` says open.
+
+    Args:
+        trigger: when a human is asked; default always.
+        overseer: who answers; default a ``ScriptedOverseer``.
+        fallback: what runs instead of a refused action; default ``Hold``.
+        world: ``paused`` or ``running``.
+        step_seconds: seconds that one step of a running world takes, above 0.
+        deadline_seconds: time after which nobody has answered; None: no deadline.
+        timeout: ``closed`` or ``open``: what happens where nobody answered in time.
+    """
+
+    def __init__(
+        self,
+        trigger: Trigger | None = None,
+        overseer: object | None = None,
+        fallback: Fallback | None = None,
+        world: str = "paused",
+        step_seconds: float = 1.0,
+        deadline_seconds: float | None = None,
+        timeout: str = "closed",
+    ) -> None:
+        self.trigger: Trigger = Always() if trigger is None else trigger
+        self.overseer = ScriptedOverseer() if overseer is None else overseer
+        self.fallback: Fallback = Hold() if fallback is None else fallback
+        self.world = choice("world", world, WORLDS)
+        self.step_seconds = within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        if deadline_seconds is not None:
+            within("deadline_seconds", deadline_seconds, 0.0)
+        self.deadline_seconds = deadline_seconds
+        self.timeout = choice("timeout", timeout, TIMEOUTS)
+        if self.world == "running" and halts(self.fallback):
+            raise UsageError(
+                "Gate: in a running world the fallback runs while a review goes on, so it cannot "
+                "be Halt; use Hold, or world=paused"
+            )
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Trigger, overseer and fallback."""
+        return (self.trigger, self.overseer, self.fallback)
+
+    @property
+    def discards(self) -> bool:
+        """Whether proposals are discarded while something waits."""
+        return self.world == "running"
+
+    def start(self, num_lanes: int) -> Waiting:
+        """Nothing waits yet."""
+        return Waiting.none(num_lanes)
+
+    def begin(self, waiting: Waiting, mask: BoolArray) -> None:
+        """A new episode forgets what waited in the old one."""
+        waiting.clear(mask)
+
+    def __call__(self, proposals: Proposals, decision: Decision) -> None:
+        """Asks, and lets pass what is approved."""
+        if self.world == "running":
+            proposals.memory(self).run(proposals, decision, self.fallback)
+        asked = decision.open
+        if not isinstance(self.trigger, Always):
+            asked &= self.trigger(proposals)
+        if not asked.any():
+            return
+        verdicts = label(consult(self.overseer, proposals, asked), self.fallback)
+        self._escalate(asked, verdicts, decision)
+        refused = asked & (verdicts.code != APPROVE)
+        decision.asked |= asked
+        decision.reviews += asked
+        decision.seconds += np.where(asked, verdicts.seconds, 0.0)
+        decision.note(asked, verdicts)
+        decision.refused |= refused
+        decision.charged |= refused
+        if self.world == "running":
+            waits = asked & (verdicts.seconds > 0)
+            steps = steps_of(verdicts.seconds, self.step_seconds)
+            proposals.memory(self).add(waits, steps, proposals, verdicts)
+            refuse(decision, waits, proposals, self.fallback)
+            refused &= ~waits
+        refuse(decision, refused, proposals, self.fallback, verdicts)
+
+    def _escalate(self, asked: BoolArray, verdicts: Verdicts, decision: Decision) -> None:
+        """Turns verdicts that came too late into ``escalate``, or lets them pass if so set."""
+        if self.deadline_seconds is None:
+            return
+        late = asked & (verdicts.seconds > self.deadline_seconds)
+        if late.any():
+            decision.overdue |= late
+            outcome = ESCALATE if self.timeout == "closed" else APPROVE
+            verdicts.code = np.where(late, outcome, verdicts.code).astype(np.int8)
+            verdicts.seconds = np.where(late, self.deadline_seconds, verdicts.seconds)
+            verdicts.reason = np.where(late, len(verdicts.reasons), verdicts.reason)
+            verdicts.reasons = (*verdicts.reasons, OVERDUE)

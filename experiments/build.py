@@ -1,0 +1,129 @@
+"""From a resolved configuration to running parts; the one place that knows all rooms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from looplab.agents.lanes_vec_env import LanesVecEnv
+from looplab.agents.sb3 import Agent
+from looplab.envs.core import Lanes
+from looplab.envs.errors import LoopLabError, UsageError
+from looplab.oversight.engine import Engine, Settings
+from looplab.oversight.ledger import Ledger
+from looplab.oversight.protocols.autonomous import Autonomous
+from looplab.oversight.protocols.base import OversightProtocol
+from looplab.oversight.signals import Signal
+from looplab.oversight.vec_wrapper import OverseenVecEnv
+
+#: Seeds of Gymnasium and of torch fit into this many bits.
+_SEED_BITS = 31
+_CHECK_LANES = 1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one run is made of, apart from its environment."""
+
+    agent: Agent
+    protocol: OversightProtocol
+    signal: Signal
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds of one run's streams; other streams never share numbers with these.
+
+    Attributes:
+        environment: lane i of training draws from this + i; the overseers' streams are keyed by
+            the same number under other names.
+        policy: initial weights, exploration and minibatches.
+        evaluation: held-out environments, the same for every evaluation of the run.
+        evaluation_policy: action noise of the evaluations.
+    """
+
+    environment: int
+    policy: int
+    evaluation: int
+    evaluation_policy: int
+
+    @classmethod
+    def of(cls, seed: int) -> "Seeds":
+        """Spawns the streams of a run from its seed."""
+        spawned = np.random.SeedSequence(seed).spawn(4)
+        return cls(*(int(s.generate_state(1)[0]) % (1 << _SEED_BITS) for s in spawned))
+
+
+def make(config: Any, **settings: Any) -> Any:
+    """Instantiates one node of a configuration.
+
+    Args:
+        config: a mapping with ``_target_``.
+        **settings: further constructor arguments.
+
+    Raises:
+        LoopLabError: the constructor's own complaint, if it has one in LoopLab's words.
+        UsageError: if the constructor refuses its arguments.
+    """
+    try:
+        return instantiate(OmegaConf.create(dict(config)), _convert_="all", **settings)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, LoopLabError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{config.get('_target_')}: {reason}") from error
+
+
+def parts(config: Mapping[str, Any]) -> Parts:
+    """Builds agent, protocol, signal and settings."""
+    return Parts(
+        agent=make(config["agent"]),
+        protocol=make(config["protocol"]),
+        signal=make(config["signal"]),
+        settings=Settings(
+            tolerance=config["tolerance"],
+            wage_per_hour=config["wage_per_hour"],
+            fee_per_review=config["fee_per_review"],
+        ),
+    )
+
+
+def lanes(config: Mapping[str, Any], num_lanes: int) -> Lanes:
+    """Builds the task's lanes."""
+    built: Lanes = make(config["env"], num_lanes=num_lanes)
+    return built
+
+
+def oversee(
+    task: Lanes, built: Parts, seed: int, overseen: bool = True, ledger: Ledger | None = None
+) -> OverseenVecEnv:
+    """Puts lanes under the run's oversight, or under none, with lane i drawing from seed + i."""
+    venv = OverseenVecEnv(
+        LanesVecEnv(task),
+        built.protocol if overseen else Autonomous(),
+        signal=built.signal if overseen else Signal(),
+        settings=built.settings,
+        ledger=ledger,
+    )
+    venv.seed(seed)
+    return venv
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Builds everything once, small and dry, before anything trains.
+
+    Raises:
+        UsageError: naming what does not fit.
+    """
+    built = parts(config)
+    task = lanes(config, _CHECK_LANES)
+    built.agent.check(task, built.protocol, built.signal.credit)
+    Engine(task, built.protocol, built.signal, built.settings)

@@ -1,0 +1,138 @@
+"""Evaluation: a fixed number of finished episodes on held-out seeds, overseen and alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import set_random_seed
+
+from looplab.agents.loading import load
+from looplab.envs.errors import UsageError, whole
+from looplab.experiments.build import Parts, Seeds, lanes, oversee, parts
+from looplab.oversight.vec_wrapper import OverseenVecEnv
+
+#: Lanes of an evaluation, at most; each plays its share of the episodes.
+EVAL_LANES = 50
+OVERSEEN, ALONE = "eval_overseen", "eval_alone"
+POLICIES = ("stochastic", "deterministic")
+
+
+def quotas(episodes: int, num_lanes: int) -> Any:
+    """Episodes of each lane, shape (num_lanes,): fixed beforehand, so that none is favoured.
+
+    Stopping at the first n finished episodes would favour short ones.
+    """
+    share, rest = divmod(episodes, num_lanes)
+    return np.array([share + (lane < rest) for lane in range(num_lanes)])
+
+
+def play(
+    model: BaseAlgorithm, venv: OverseenVecEnv, built: Parts, episodes: int, deterministic: bool
+) -> list[dict[str, Any]]:
+    """Plays a fixed number of episodes and returns their rows, ordered by lane and episode.
+
+    Args:
+        model: who proposes.
+        venv: the overseen environment, seeded.
+        built: the run's parts.
+        episodes: finished episodes, at least 1.
+        deterministic: propose the most probable action instead of a sampled one.
+    """
+    wanted = quotas(episodes, venv.num_envs)
+    engine = venv.oversight
+    probe = built.agent.probe(model, engine)
+    observation = venv.reset()
+    kept: list[dict[str, Any]] = []
+    missing = wanted.copy()
+    try:
+        while missing.any():
+            if probe is None:
+                actions, _ = model.predict(observation, deterministic=deterministic)
+            else:
+                with probe.listening():
+                    actions, _ = model.predict(observation, deterministic=deterministic)
+            observation, _, _, _ = venv.step(actions)
+            for row in engine.finished:
+                if missing[row["lane"]] > 0:
+                    missing[row["lane"]] -= 1
+                    kept.append(row)
+    finally:
+        if probe is not None:
+            probe.close()
+    return sorted(kept, key=lambda row: (row["lane"], row["episode"]))
+
+
+def evaluate(
+    model: BaseAlgorithm, config: Mapping[str, Any], episodes: int, seeds: Seeds
+) -> pd.DataFrame:
+    """All four evaluations of a model: overseen and alone, stochastic and deterministic.
+
+    Every one plays the same held-out seeds. Returns one row per episode.
+    """
+    frames = []
+    num_lanes = min(whole("eval_episodes", episodes, 1), EVAL_LANES)
+    for phase in (OVERSEEN, ALONE):
+        for policy in POLICIES:
+            built = parts(config)
+            venv = oversee(lanes(config, num_lanes), built, seeds.evaluation, phase == OVERSEEN)
+            set_random_seed(seeds.evaluation_policy)
+            rows = play(model, venv, built, episodes, policy == "deterministic")
+            venv.close()
+            frames.append(pd.DataFrame(rows).assign(phase=phase, policy=policy))
+    return pd.concat(frames, ignore_index=True)
+
+
+def evaluate_file(path: Path, config: Mapping[str, Any], trust: bool = False) -> pd.DataFrame:
+    """Evaluates anybody's SB3 model under the configuration's oversight and alone.
+
+    Args:
+        path: the model's zip file.
+        config: resolved configuration: env, regime and the numbers of an evaluation.
+        trust: unpickle the whole file, which can run code; else its weights only.
+
+    Returns:
+        One row per phase and policy, with means over episodes and rates per 1 000 steps.
+
+    Raises:
+        UsageError: if the file is no such model, or does not fit the environment.
+    """
+    venv = oversee(lanes(config, 1), parts(config), 0, overseen=False)
+    try:
+        model = load(path, venv, trust)
+    finally:
+        venv.close()
+    built = parts(config)
+    _check_confidence(model, built, config)
+    frame = evaluate(model, config, config["eval_episodes"], Seeds.of(config["seed"]))
+    return summarise(frame)
+
+
+def _check_confidence(model: BaseAlgorithm, built: Parts, config: Mapping[str, Any]) -> None:
+    kind = type(model).__name__.lower()
+    if kind != built.agent.algorithm and built.agent.probe_needed(built.protocol):
+        raise UsageError(
+            f"the file is a {kind.upper()} model, but agent={built.agent.algorithm}: name the right "
+            "one, so that its confidence can be read"
+        )
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means over episodes and rates per 1 000 steps, one row per phase and policy."""
+    rows = []
+    for (phase, policy), group in frame.groupby(["phase", "policy"], sort=False):
+        steps = group["length"].sum()
+        rates = {
+            f"{name}_per_1k": 1000.0 * group[name].sum() / steps
+            for name in ("violations", "reviews", "interventions", "misses")
+        }
+        rows.append(
+            {
+                "phase": phase, "policy": policy, "episodes": len(group),
+                "task_return": group["task_return"].mean(), "success": group["success"].mean(),
+                **rates, "human_hours": group["human_seconds"].sum() / 3600.0,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)

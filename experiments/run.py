@@ -1,0 +1,82 @@
+"""One run: trains under a regime, evaluates overseen and alone, and leaves its folder."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from stable_baselines3.common.logger import configure
+
+from looplab.agents.sb3 import save, train
+from looplab.experiments.build import Seeds, lanes, oversee, parts
+from looplab.experiments.evaluate import evaluate
+from looplab.experiments.provenance import provenance
+from looplab.oversight.ledger import Ledger
+
+TRAIN = "train"
+CELL_COLUMNS = ("env", "regime", "algo")
+
+
+def run(
+    config: Mapping[str, Any], folder: Path, report: Callable[[int], None] = lambda steps: None
+) -> None:
+    """Trains and evaluates one run and leaves its files in ``folder``.
+
+    Args:
+        config: the resolved configuration; ``config["cell"]`` names env, regime and algo.
+        folder: where the files go; made if it is not there.
+        report: called with the training steps since the last call.
+
+    Raises:
+        UsageError: if the configuration cannot run.
+        EnvironmentFault: if the environment returns what none may.
+    """
+    started = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    built, seeds = parts(config), Seeds.of(config["seed"])
+    task = lanes(config, built.agent.lanes)
+    built.agent.check(task, built.protocol, built.signal.credit)
+    fraction = min(1.0, config["max_decisions"] / config["total_steps"])
+    venv = oversee(task, built, seeds.environment, ledger=Ledger(folder, fraction=fraction))
+    model = built.agent.build(venv, seeds.policy)
+    model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    probe = built.agent.probe(model, venv.oversight)
+    steps = train(model, config["total_steps"], report)
+    if probe is not None:
+        probe.close()
+    model.logger.close()
+    totals = venv.oversight.totals
+    rows = pd.DataFrame(venv.oversight.measures.episodes)
+    venv.close()
+    save(model, folder / "model.zip")
+    frames = [rows.assign(phase=TRAIN, policy="stochastic")] if len(rows) else []
+    frames.append(evaluate(model, config, config["eval_episodes"], seeds))
+    _write_episodes(pd.concat(frames, ignore_index=True), config, folder)
+    _write(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=True))
+    _write(folder / "provenance.json", json.dumps(provenance(), indent=2))
+    metrics = {
+        "steps": steps,
+        "threshold": task.threshold if task.threshold == task.threshold else None,
+        "totals": totals,
+        "wall_seconds": time.perf_counter() - started,
+    }
+    _write(folder / "metrics.json", json.dumps(metrics, indent=2))
+
+
+def _write_episodes(frame: pd.DataFrame, config: Mapping[str, Any], folder: Path) -> None:
+    named = {name: config["cell"][name] for name in CELL_COLUMNS}
+    for place, (name, value) in enumerate({**named, "seed": config["seed"]}.items()):
+        frame.insert(place, name, value)
+    hidden = folder / ".episodes.tmp"
+    frame.to_parquet(hidden, index=False)
+    os.replace(hidden, folder / "episodes.parquet")
+
+
+def _write(path: Path, text: str) -> None:
+    hidden = path.with_name(f".{path.name}.tmp")
+    hidden.write_text(text, encoding="utf-8")
+    os.replace(hidden, path)

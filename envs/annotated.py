@@ -80,7 +80,8 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
             info = {**info, "cost": float(self._cost(transition))}
         elif "cost" not in info:
             raise EnvironmentFault(
-                f"{name_of(self.env)} reports no info['cost']; pass cost=, a function of a transition"
+                f"{name_of(self.env)} reports no info['cost']; "
+                "pass cost=, a function of a transition"
             )
         return observation, reward, terminated, truncated, info
 

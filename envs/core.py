@@ -113,7 +113,7 @@ class Lanes(ABC):
         return None if table is None else take(table, actions)
 
     def offers(self, what: str) -> bool:
-        """Whether the task knows a risk (by its source), ``hold``, ``correction``, ``potential``."""
+        """Whether a risk (by its source), ``hold``, ``correction`` or ``potential`` is known."""
         if what in RISK_SOURCES:
             return self.risk_table(check_source(what)) is not None
         known = {"hold": self.hold, "correction": self.correction, "potential": self.potential}
@@ -131,7 +131,7 @@ class Lanes(ABC):
         """A potential of each lane's state for shaping, shape (n,); None if the task has none."""
         return None
 
-    def note_refusals(self, refused: BoolArray) -> None:
+    def note_refusals(self, refused: BoolArray) -> None:  # noqa: B027  # an offer, not a duty
         """Tells the task whose proposals a human refused, shape (n,); most tasks do not care."""
 
     def fork(self, lane: int) -> gym.Env[Any, Any]:
@@ -176,12 +176,14 @@ class NativeLanes(Lanes):
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
+        """Lane i draws from ``seed + i`` from the next reset on, beginning with episode 0."""
         self._streams = Streams(self.num_lanes, "environment", seed)
         self.seed = int(seed)
         self.episode = np.full(self.num_lanes, -1, dtype=np.int64)
         self.elapsed = np.zeros(self.num_lanes, dtype=np.int64)
 
     def reset(self, mask: BoolArray | None = None) -> Observations:
+        """Begins a new episode in the masked lanes (all by default); returns all observations."""
         if mask is None:
             mask = np.ones(self.num_lanes, dtype=np.bool_)
         self.episode[mask] += 1
@@ -192,6 +194,7 @@ class NativeLanes(Lanes):
         return self.observation
 
     def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
+        """Runs one action in the active lanes (all by default)."""
         actions = checked_actions(self.action_space, actions, self.num_lanes)
         frozen = None if active is None or active.all() else ~active
         if frozen is not None:
@@ -220,22 +223,24 @@ class NativeLanes(Lanes):
         )
 
     def fork(self, lane: int) -> gym.Env[Any, Any]:
+        """A copy of one lane as a ``LaneEnv``, which shares the lane's random stream."""
         from looplab.envs.faces import LaneEnv  # faces are built on this module
 
         one = copy.copy(self)
         one.num_lanes = 1
         one.seed = self.seed + lane
-        one._streams = Streams(1, "environment", one.seed)
+        one._streams = self._streams.of_lane(lane)
         for name in (*self.STATE, "episode", "elapsed", "observation"):
             setattr(one, name, getattr(self, name)[lane : lane + 1].copy())
         return LaneEnv(one)
 
     def hold(self) -> Actions | None:
+        """The action that does nothing, (n,)."""
         return np.full(self.num_lanes, self.hold_action)
 
     def redraw(self, seed: int) -> None:
-        """Draws the rest of the current episodes from another seed, in the same states."""
-        self._streams = Streams(self.num_lanes, "environment", seed)
+        """Draws what follows from another seed, apart from every reset's, in the same states."""
+        self._streams = Streams(self.num_lanes, "redrawn environment", seed)
 
     @abstractmethod
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
@@ -301,9 +306,7 @@ def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> 
         low, high = int(space.start), int(space.start + space.n)
         if int(given.min()) < low or int(given.max()) >= high:
             lane = int(np.flatnonzero((given < low) | (given >= high))[0])
-            raise UsageError(
-                f"action {given[lane]} of lane {lane} is not in {low}..{high - 1}"
-            )
+            raise UsageError(f"action {given[lane]} of lane {lane} is not in {low}..{high - 1}")
         return given.astype(np.int64, copy=False)
     if isinstance(space, gym.spaces.Box):
         given = np.asarray(actions, dtype=space.dtype)

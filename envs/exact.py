@@ -116,4 +116,5 @@ def exact_risk(model: FiniteModel, horizon: int) -> FloatArray:
 
 def safe_actions(risk: FloatArray) -> BoolArray:
     """Actions of the least risk in their state, shape (S, A)."""
-    return risk <= risk.min(axis=1, keepdims=True) + RISK_RESOLUTION
+    least: FloatArray = risk.min(axis=1, keepdims=True)
+    return least + RISK_RESOLUTION >= risk

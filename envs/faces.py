@@ -78,7 +78,7 @@ class LaneEnv(gym.Env[Any, Any]):
         self.lanes.redraw(seed)
 
     def offers(self, what: str) -> bool:
-        """Whether the task knows a risk (by its source), ``hold``, ``correction``, ``potential``."""
+        """Whether a risk (by its source), ``hold``, ``correction`` or ``potential`` is known."""
         return self.lanes.offers(what)
 
     def risk_table(self, source: RiskSource) -> FloatArray | None:
@@ -161,9 +161,7 @@ class LaneVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             self._seeded = True
         return self.lanes.reset().copy(), {}
 
-    def step(
-        self, actions: Actions
-    ) -> tuple[Observations, FloatArray, Any, Any, dict[str, Any]]:
+    def step(self, actions: Actions) -> tuple[Observations, FloatArray, Any, Any, dict[str, Any]]:
         """Runs one action per lane; lanes that are done have begun anew in what is returned."""
         step = self.lanes.step(np.asarray(actions))
         infos: dict[str, Any] = {"cost": step.cost, "catastrophe": step.catastrophe}

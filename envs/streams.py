@@ -7,6 +7,7 @@ SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number gener
 a counter to 64 well-mixed bits; a lane's key comes from NumPy's ``SeedSequence``.
 """
 
+import copy
 import zlib
 
 import numpy as np
@@ -59,6 +60,12 @@ class Streams:
     def __init__(self, num_lanes: int, name: str, seed: int) -> None:
         self._keys = lane_keys(seed, num_lanes, name)
         self._offsets: dict[int, NDArray[np.uint64]] = {}
+
+    def of_lane(self, lane: int) -> "Streams":
+        """The stream of one lane alone, with the same draws."""
+        one = copy.copy(self)
+        one._keys = self._keys[lane : lane + 1]
+        return one
 
     def uniforms(
         self, episode: NDArray[np.int64], step: NDArray[np.int64], count: int

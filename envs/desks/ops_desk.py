@@ -20,6 +20,8 @@ FAST, CHECK, SAFE, HOLD = range(4)
 DANGER_BY_TYPE = np.array([0.05, 0.15, 0.35])
 TYPES = len(DANGER_BY_TYPE)
 SIGNAL_SD = 0.6
+#: No draw of 53 bits puts a signal beyond this: the quantiles of 2^-54 and 1 - 2^-53 are +-8.3.
+SIGNAL_BOUND = 6.0
 START_QUEUE = 3
 QUEUE_CAP = 10
 ARRIVAL = 0.7
@@ -89,8 +91,8 @@ class OpsDesk(NativeLanes):
 
     def __init__(self, num_lanes: int = 1, max_episode_steps: int = 50, seed: int = 0) -> None:
         super().__init__(num_lanes, max_episode_steps, seed)
-        low = np.array([0, 0, 0, -np.inf, 0, -1, 0, 0], dtype=np.float32)
-        high = np.array([1, 1, 1, np.inf, 1, 1, 1, 1], dtype=np.float32)
+        low = np.array([0, 0, 0, -SIGNAL_BOUND, 0, -1, 0, 0], dtype=np.float32)
+        high = np.array([1, 1, 1, SIGNAL_BOUND, 1, 1, 1, 1], dtype=np.float32)
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
         self.action_space = gym.spaces.Discrete(len(self.ACTIONS))
         self.hold_action = HOLD
@@ -171,13 +173,15 @@ class OpsDesk(NativeLanes):
         return table
 
     def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
-        return self._fast_risk(source) * (actions == FAST)
+        """Risk of one action per lane, (n,)."""
+        return np.where(actions == FAST, self._fast_risk(source), 0.0)
 
     def correction(self) -> Actions | None:
         """Safe where the ticket is dangerous, else fast, (n,)."""
         return np.where(self.danger, SAFE, FAST)
 
     def render(self, lane: int = 0, mode: str = "ansi") -> Any:
+        """Draws the desk of one lane: what the agent sees, and no more."""
         from looplab.envs.drawing import draw_desk
 
         present = bool(self.queue[lane] > 0)

@@ -53,10 +53,7 @@ def _landing(cell: int, move: int) -> int:
 
 #: Cell that each move reaches when it goes as meant, to one side, to the other; (S, A, 3).
 _LANDING: IntArray = np.array(
-    [
-        [[_landing(s, m) for m in (a, *SIDES[a])] for a in range(len(MOVES))]
-        for s in range(CELLS)
-    ],
+    [[[_landing(s, m) for m in (a, *SIDES[a])] for a in range(len(MOVES))] for s in range(CELLS)],
     dtype=np.int64,
 )
 
@@ -177,6 +174,7 @@ class LavaShortcut(NativeLanes):
         return (self._risk if source == "exact" else self._harm)[self.cell]
 
     def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
+        """Risk of one action per lane, (n,)."""
         return (self._risk if source == "exact" else self._harm)[self.cell, actions]
 
     def correction(self) -> Actions | None:
@@ -188,6 +186,7 @@ class LavaShortcut(NativeLanes):
         return self._safe_value[self.cell]
 
     def render(self, lane: int = 0, mode: str = "ansi") -> Any:
+        """Draws the grid of one lane: ``L`` lava, ``G`` goal, ``@`` the agent."""
         from looplab.envs.drawing import draw_grid
 
         symbols = [["." for _ in range(COLUMNS)] for _ in range(ROWS)]

@@ -45,7 +45,6 @@ def play(
     engine = venv.oversight
     probe = built.agent.probe(model, engine)
     observation = venv.reset()
-    kept: list[dict[str, Any]] = []
     missing = wanted.copy()
     try:
         while missing.any():
@@ -54,15 +53,13 @@ def play(
             else:
                 with probe.listening():
                     actions, _ = model.predict(observation, deterministic=deterministic)
-            observation, _, _, _ = venv.step(actions)
-            for row in engine.finished:
-                if missing[row["lane"]] > 0:
-                    missing[row["lane"]] -= 1
-                    kept.append(row)
+            observation, _, done, _ = venv.step(actions)
+            missing -= done & (missing > 0)
     finally:
         if probe is not None:
             probe.close()
-    return sorted(kept, key=lambda row: (row["lane"], row["episode"]))
+    rows = [row for row in engine.episodes if row["episode"] < wanted[row["lane"]]]
+    return sorted(rows, key=lambda row: (row["lane"], row["episode"]))
 
 
 def evaluate(

@@ -50,7 +50,7 @@ def run(
         probe.close()
     model.logger.close()
     totals = venv.oversight.totals
-    rows = pd.DataFrame(venv.oversight.measures.episodes)
+    rows = pd.DataFrame(venv.oversight.episodes)
     venv.close()
     save(model, folder / "model.zip")
     frames = [rows.assign(phase=TRAIN, policy="stochastic")] if len(rows) else []

@@ -1,0 +1,1 @@
+"""The composition root: runs, comparisons, statistics, figures, report and command line."""

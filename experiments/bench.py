@@ -1,0 +1,205 @@
+"""Speed as ratios in one run: interleaved, medians, on this machine as it is now."""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecEnv
+
+from looplab.agents.lanes_vec_env import LanesVecEnv
+from looplab.agents.sb3 import Agent
+from looplab.envs.desks.ops_desk import OpsDesk
+from looplab.envs.errors import UsageError
+from looplab.oversight import ConfidenceBelow, Gate, Ledger, RiskAbove
+from looplab.oversight.vec_wrapper import OverseenVecEnv
+
+LANES = (8, 16, 64, 128)
+SHARE_LANES = 16
+ROLLOUT_STEPS = 128
+MAX_BATCH = 1024
+EPOCHS = 4
+#: Each side of a pair runs this many times, in turn with the other.
+REPEATS = 7
+#: Rollouts of one timed run; the fewer lanes, the more, so that runs last about equally long.
+MIN_STEPS = 8192
+_PREPARED_STEPS = 512
+_SEED = 0
+
+
+class PreparedArrays(VecEnv):
+    """An environment that costs nothing: it returns observations and rewards prepared beforehand.
+
+    Episodes never end, so that Stable-Baselines3 has nothing to do but act and learn.
+
+    Args:
+        observation_space: of one lane.
+        action_space: of one lane.
+        num_envs: number of lanes.
+    """
+
+    def __init__(
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int
+    ) -> None:
+        self.render_mode = None
+        super().__init__(num_envs, observation_space, action_space)
+        rng = np.random.default_rng(_SEED)
+        shape = (_PREPARED_STEPS, num_envs, *(observation_space.shape or ()))
+        self._observations = rng.standard_normal(shape).astype(np.float32)
+        self._rewards = rng.standard_normal((_PREPARED_STEPS, num_envs)).astype(np.float32)
+        self._never = np.zeros(num_envs, dtype=np.bool_)
+        self._at = 0
+
+    def reset(self) -> Any:
+        """The first observations."""
+        return self._observations[0]
+
+    def step_async(self, actions: Any) -> None:
+        """Moves on, whatever the actions."""
+        self._at = (self._at + 1) % _PREPARED_STEPS
+
+    def step_wait(self) -> Any:
+        """The next observations and rewards."""
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        return self._observations[self._at], self._rewards[self._at].copy(), self._never, infos
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """This object's own attribute, once per lane."""
+        return [getattr(self, attr_name)] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuses: there is nothing to set."""
+        raise UsageError("prepared arrays have no attributes to set")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
+        """Refuses: there is nothing to call."""
+        raise UsageError("prepared arrays have no methods")
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No lane is wrapped."""
+        return [False] * self.num_envs
+
+
+def _settings(num_lanes: int) -> dict[str, Any]:
+    return {
+        "n_steps": ROLLOUT_STEPS,
+        "batch_size": min(MAX_BATCH, ROLLOUT_STEPS * num_lanes),
+        "n_epochs": EPOCHS,
+    }
+
+
+def _stock(venv: VecEnv) -> PPO:
+    return PPO(
+        "MlpPolicy", venv, seed=_SEED, device="cpu",
+        policy_kwargs={"net_arch": [64, 64]}, **_settings(venv.num_envs),
+    )  # fmt: skip
+
+
+def _overseen(num_lanes: int, gate: Gate, ledger: Ledger | None) -> PPO:
+    venv = OverseenVecEnv(LanesVecEnv(OpsDesk(num_lanes)), gate, ledger=ledger)
+    venv.seed(_SEED)
+    agent = Agent("ppo", num_lanes, _settings(num_lanes))
+    model = agent.build(venv, _SEED)
+    agent.probe(model, venv.oversight)
+    assert isinstance(model, PPO)  # the algorithm that was named
+    return model
+
+
+def _timed(model: PPO, learn: bool) -> float:
+    """Seconds per step of ``learn``, or of its collecting alone."""
+    rollout = ROLLOUT_STEPS * model.n_envs
+    steps = -(-MIN_STEPS // rollout) * rollout
+    if not learn:
+        model.train = lambda: None  # type: ignore[method-assign]
+    model.learn(rollout)  # first calls pay for imports and memory
+    started = time.perf_counter()
+    model.learn(steps, reset_num_timesteps=False)
+    seconds = (time.perf_counter() - started) / steps
+    if isinstance(model.env, OverseenVecEnv):
+        model.env.close()
+    return seconds
+
+
+def _medians(makers: dict[str, Callable[[Path], PPO]], learn: bool) -> dict[str, float]:
+    """Median seconds per step of each, one after the other in every repeat."""
+    times: dict[str, list[float]] = {name: [] for name in makers}
+    for _ in range(REPEATS):
+        for name, make in makers.items():
+            with tempfile.TemporaryDirectory() as folder:
+                times[name].append(_timed(make(Path(folder) / "ledger"), learn))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _confident(num_lanes: int) -> Callable[[Path], PPO]:
+    return lambda folder: _overseen(num_lanes, Gate(ConfidenceBelow(0.8)), Ledger(folder))
+
+
+def learning(say: Callable[[str], None]) -> dict[str, float]:
+    """Share of stock SB3's bound that PPO reaches on ``ops_desk`` under gate, confidence, ledger."""
+    ratios = {}
+    space = OpsDesk(1)
+    say("PPO's learn() on ops_desk, gate + confidence trigger + ledger, against stock SB3 PPO on")
+    say("prepared arrays (same spaces and hyperparameters)")
+    for n in LANES:
+        def bound(folder: Path, n: int = n) -> PPO:
+            return _stock(PreparedArrays(space.observation_space, space.action_space, n))
+
+        median = _medians({"bound": bound, "ours": _confident(n)}, learn=True)
+        ratios[str(n)] = median["bound"] / median["ours"]
+        say(
+            f"  n = {n:3d}  bound {1 / median['bound']:8.0f} steps/s   "
+            f"ours {1 / median['ours']:8.0f} steps/s   ratio {ratios[str(n)]:.2f}"
+        )
+    return ratios
+
+
+def shares(say: Callable[[str], None]) -> dict[str, float]:
+    """Share of collecting that oversight takes, at n = 16."""
+    n = SHARE_LANES
+    makers: dict[str, Callable[[Path], PPO]] = {
+        "none": lambda folder: _stock(LanesVecEnv(OpsDesk(n))),
+        "rules": lambda folder: _overseen(n, Gate(RiskAbove(0.05)), None),
+        "confidence_ledger": _confident(n),
+    }
+    median = _medians(makers, learn=False)
+    say(f"share of collecting taken by oversight, ops_desk, n = {n}")
+    found = {}
+    for name in ("rules", "confidence_ledger"):
+        found[name] = (median[name] - median["none"]) / median[name]
+        say(f"  {name:18s} {100 * found[name]:5.1f} %")
+    return found
+
+
+def bench(json_file: Path | None = None, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Measures both ratios, prints them, and writes them if a file is named.
+
+    Args:
+        json_file: where to write ``{"bound_ratio": ..., "oversight_share": ...}``; None: nowhere.
+        say: prints a line.
+
+    Raises:
+        UsageError: if the file cannot be written.
+    """
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {json_file}: its folder does not exist")
+    torch.set_num_threads(1)
+    found = {"bound_ratio": learning(say), "oversight_share": shares(say)}
+    if json_file is not None:
+        hidden = json_file.with_name(f".{json_file.name}.tmp")
+        try:
+            hidden.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            os.replace(hidden, json_file)
+        except OSError as error:
+            raise UsageError(f"cannot write {json_file}: {error.strerror}") from error
+    return found

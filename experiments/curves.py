@@ -1,0 +1,120 @@
+"""Curves over training: binned by steps per seed, then averaged over seeds with intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from looplab.experiments.metrics import PER_1K, RESAMPLING_SEED
+from looplab.experiments.result_folder import ResultFolder
+from looplab.experiments.statistics import Floats, mean_intervals, poisson_upper_bound
+
+#: A curve has at most this many points, and at least the next one.
+MOST_BINS, FEWEST_BINS = 40, 4
+#: Slack for steps that are a whole number of bins.
+ROUNDING = 1e-9
+#: Bins are made so wide that a middling run ends about this many episodes in each.
+EPISODES_PER_BIN = 8
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean over seeds of one quantity against training steps, each array of shape (points,).
+
+    Attributes:
+        steps: training steps of a run, all lanes together.
+        mean: mean over the cell's seeds.
+        low: lower ends of the 95 % intervals, NaN for one seed.
+        high: upper ends.
+    """
+
+    steps: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class CellCurves:
+    """Curves of one cell: task return per episode, violations so far, interventions per 1k."""
+
+    task_return: Curve
+    violations: Curve
+    interventions: Curve
+
+
+def training_curves(folder: ResultFolder) -> list[CellCurves]:
+    """Curves of every cell, in the order of ``metrics.summary``.
+
+    A point stands for the episodes that ended in one bin of training steps, at the bin's upper
+    edge; bins in which some seed ended no episode are left out of returns and rates. Violations so
+    far count finished episodes, and at the last point all of the run's.
+    """
+    runs = folder.runs
+    longest = runs.groupby("env", sort=False)["steps"].transform("max").to_numpy(float)
+    train = folder.results[folder.results["phase"] == "train"]
+    of_run = pd.Index(runs["run"]).get_indexer(train["run"].astype(object))
+    bins = _bin_count(len(train), len(runs))
+    width = np.maximum(longest, 1.0) / bins
+    place = np.ceil(train["end_step"].to_numpy(float) / width[of_run]).astype(int) - 1
+    flat = of_run * bins + place.clip(0, bins - 1)
+    shape, size = (len(runs), bins), len(runs) * bins
+
+    def total(column: str) -> Floats:
+        weights = train[column].to_numpy(float)
+        sums = np.bincount(flat, weights=weights, minlength=size)
+        return np.asarray(sums, dtype=np.float64).reshape(shape)
+
+    episodes = np.bincount(flat, minlength=size).reshape(shape)
+    some = np.where(episodes > 0, 1.0, np.nan)
+    length = total("length") * some
+    returns = total("task_return") * some / np.maximum(episodes, 1)
+    interventions = PER_1K * total("interventions") / length
+    violations = _violations_so_far(total("violations"), runs, width)
+    cells = runs.groupby(list(folder.axes), sort=False, dropna=False).indices.values()
+    curves = []
+    for rows in cells:
+        steps = width[rows[0]] * np.arange(1, bins + 1)
+        curves.append(
+            CellCurves(
+                task_return=_curve(steps, returns[rows]),
+                violations=_curve(
+                    np.concatenate([[0.0], steps]),
+                    violations[rows],
+                    exposure=np.full(bins + 1, float(len(rows))),
+                ),
+                interventions=_curve(
+                    steps, interventions[rows], exposure=length[rows].sum(axis=0) / PER_1K
+                ),
+            )
+        )
+    return curves
+
+
+def _bin_count(episodes: int, runs: int) -> int:
+    return int(np.clip(episodes / max(runs, 1) / EPISODES_PER_BIN, FEWEST_BINS, MOST_BINS))
+
+
+def _violations_so_far(violations: Floats, runs: pd.DataFrame, width: Floats) -> Floats:
+    """Cumulated over bins from 0 on, shape (runs, bins + 1); NaN after a run's own end."""
+    totals = runs["total_violations"].to_numpy(float)
+    sums = np.concatenate([np.zeros((len(runs), 1)), violations.cumsum(axis=1)], axis=1)
+    steps = runs["steps"].to_numpy(float)
+    last = np.ceil(steps / width - ROUNDING).astype(int).clip(0, violations.shape[1])
+    sums[np.arange(len(runs)), last] = totals
+    sums[np.arange(sums.shape[1])[None, :] > last[:, None]] = np.nan
+    return sums
+
+
+def _curve(steps: Floats, values: Floats, exposure: Floats | None = None) -> Curve:
+    """Averages ``values``, shape (seeds, points); with an exposure they are counts, so >= 0."""
+    whole = ~np.isnan(values).any(axis=0)
+    mean, low, high = mean_intervals(
+        np.ascontiguousarray(values[:, whole].T), rng=np.random.default_rng(RESAMPLING_SEED)
+    )
+    if exposure is not None:
+        low = np.maximum(low, 0.0)
+        if len(values) > 1:
+            bounds = [poisson_upper_bound(float(e)) for e in exposure[whole]]
+            high = np.where(mean == 0.0, bounds, high)
+    return Curve(steps[whole], mean, low, high)

@@ -1,0 +1,145 @@
+"""What a comparison left behind, read back with only the columns that are asked for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from looplab.envs.errors import UsageError
+from looplab.experiments.cells import BASE_AXES, in_order
+
+RESULTS_FILE = "results.parquet"
+RUNS_FILE = "runs.parquet"
+COMPARISON_FILE = "comparison.json"
+PROVENANCE_FILE = "provenance.json"
+
+#: Columns of ``results.parquet`` that tables and figures read; the rest stays on disk.
+EPISODE_COLUMNS = (
+    "run",
+    "phase",
+    "policy",
+    "lane",
+    "episode",
+    "end_step",
+    "length",
+    "task_return",
+    "violations",
+    "catastrophes",
+    "interventions",
+    "success",
+)
+#: Counts and costs of which ``runs.parquet`` holds exact training totals, as ``total_<name>``.
+TOTALS = (
+    "violations",
+    "catastrophes",
+    "unsafe_proposals",
+    "reviews",
+    "interventions",
+    "misses",
+    "unasked",
+    "late",
+    "false_alarms",
+    "human_seconds",
+    "oversight_cost",
+)
+RUN_COLUMNS = ("seed", "run", "steps", "threshold", "wall_seconds", *(f"total_{t}" for t in TOTALS))
+_TEXT_COLUMNS = ("run", "phase", "policy")
+
+
+@dataclass(frozen=True)
+class ResultFolder:
+    """One comparison's data.
+
+    Attributes:
+        path: the folder.
+        results: one row per finished episode, ``EPISODE_COLUMNS``, text as categories.
+        runs: one row per run, in the order of ``cells.in_order``.
+        axes: columns of ``runs`` that name a cell, the task first.
+        comparison: content of ``comparison.json``.
+        provenance: content of ``provenance.json``, empty if there is none.
+    """
+
+    path: Path
+    results: pd.DataFrame
+    runs: pd.DataFrame
+    axes: tuple[str, ...]
+    comparison: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+
+def load(folder: Path) -> ResultFolder:
+    """Reads a results folder.
+
+    Args:
+        folder: where a comparison wrote its files.
+
+    Raises:
+        UsageError: if the folder or a file is missing, unreadable, empty or lacks a column.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"no results folder at {folder}: give a folder that `looplab compare` wrote"
+        )
+    comparison = _read_json(folder / COMPARISON_FILE)
+    axes = tuple(dict.fromkeys((*BASE_AXES, *comparison.get("axes", ()))))
+    runs = _read_parquet(folder / RUNS_FILE, (*axes, *RUN_COLUMNS))
+    results = _read_parquet(folder / RESULTS_FILE, EPISODE_COLUMNS, text=_TEXT_COLUMNS)
+    results = results.astype(dict.fromkeys(_TEXT_COLUMNS, "category"))
+    if runs.empty:
+        raise UsageError(
+            f"{folder / RUNS_FILE} holds no run: the comparison has finished nothing yet"
+        )
+    strangers = set(results["run"].cat.categories) - set(runs["run"])
+    if strangers:
+        raise UsageError(
+            f"{RESULTS_FILE} names run {min(strangers)}, which {RUNS_FILE} does not have"
+        )
+    provenance = folder / PROVENANCE_FILE
+    return ResultFolder(
+        path=folder,
+        results=results,
+        runs=in_order(runs, axes),
+        axes=axes,
+        comparison=comparison,
+        provenance=_read_json(provenance) if provenance.exists() else {},
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path.parent} is no results folder: it has no {path.name}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {_one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"cannot read {path}: expected an object with named entries")
+    return content
+
+
+def _read_parquet(path: Path, columns: tuple[str, ...], text: tuple[str, ...] = ()) -> pd.DataFrame:
+    try:
+        file = pq.ParquetFile(path, read_dictionary=list(text))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path.parent} is no results folder: it has no {path.name}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"cannot read {path}: {_one_line(error)}") from error
+    with file:
+        missing = [name for name in columns if name not in file.schema_arrow.names]
+        if missing:
+            raise UsageError(f"{path} lacks the columns {', '.join(missing)}")
+        try:
+            table = file.read(columns=list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(f"cannot read {path}: {_one_line(error)}") from error
+    frame: pd.DataFrame = table.to_pandas(self_destruct=True, split_blocks=True)
+    return frame
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,149 @@
+"""The tables of a report: cells of ``summary`` as text with the value that sorts them."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from looplab.experiments.cells import cell_labels, task_title
+from looplab.experiments.findings import interval_of
+from looplab.experiments.number_text import with_interval
+from looplab.experiments.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a table: its text, and what it is sorted by (numbers before texts)."""
+
+    text: str
+    key: float | str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A sortable table: title, what it holds, column heads with their help, rows of entries."""
+
+    title: str
+    about: str
+    heads: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[Entry]]
+
+
+def share_text(interval: Interval) -> str:
+    """A share of seeds in per cent with its interval, e.g. ``100 % [29, 100]``."""
+    if math.isnan(interval.mean):
+        return with_interval(interval)
+    mean, low, high = (f"{100.0 * part:.0f}" for part in interval)
+    return f"{mean}\u00a0% [{low}, {high}]"
+
+
+#: A column of a table: head, metric, what it means, and how its interval is written.
+Column = tuple[str, str, str]
+
+PER_1K = "per 1 000 steps"
+OVERSEEN_AND_ALONE: tuple[Column, ...] = (
+    ("Violations overseen", "overseen_violations_per_1k", f"{PER_1K}, overseer present"),
+    ("Violations alone", "alone_violations_per_1k", f"{PER_1K}, overseer gone"),
+    ("Return overseen", "overseen_return", "task return per episode, overseer present"),
+    ("Return alone", "alone_return", "task return per episode, overseer gone"),
+    ("Frozen seeds", "frozen_seeds", "seeds whose agent stays still when alone"),
+)
+TRAINING: tuple[Column, ...] = (
+    ("Violations", "train_violations", "total of a run"),
+    ("Violations per 1k", "train_violations_per_1k", PER_1K),
+    ("Catastrophes per 1k", "train_catastrophes_per_1k", f"irreversible violations {PER_1K}"),
+    ("Seeds without violation", "zero_violation_seeds", "share of seeds, in training"),
+    ("Final return", "train_return", "mean task return of the last 100 training episodes"),
+    ("Steps to threshold", "steps_to_threshold", "Kaplan-Meier median over seeds"),
+    ("Seeds at threshold", "threshold_seeds", "share of seeds that reached the task's threshold"),
+)
+OVERSIGHT: tuple[Column, ...] = (
+    ("Human hours", "human_hours", "reviewing, waiting and watching, per run"),
+    ("Cost", "oversight_cost", "wage and fees, per run"),
+    ("Reviews", "reviews_per_1k", PER_1K),
+    ("Interventions", "interventions_per_1k", PER_1K),
+    ("Unsafe proposals", "unsafe_proposals_per_1k", PER_1K),
+    ("Misses", "misses_per_1k", PER_1K),
+    ("Unasked", "unasked_per_1k", PER_1K),
+    ("Late", "late_per_1k", PER_1K),
+    ("False alarms", "false_alarms_per_1k", PER_1K),
+)
+
+
+def evaluation_columns(suffix: str = "") -> tuple[Column, ...]:
+    """Columns of an evaluation, ``suffix`` choosing the policy (``metrics.POLICIES``)."""
+    return tuple(
+        (f"{head} {who}", f"{who}_{metric}{suffix}", about)
+        for head, metric, about in (
+            ("Return", "return", "task return per episode"),
+            ("Violations", "violations_per_1k", PER_1K),
+            ("Catastrophes", "catastrophes_per_1k", f"irreversible violations {PER_1K}"),
+            ("Success", "success", "share of episodes that reached the task's goal"),
+        )
+        for who in ("overseen", "alone")
+    )
+
+
+def first_table(cells: pd.DataFrame, axes: Sequence[str]) -> Table:
+    """Overseen and alone, beside the return: the table that a report begins with."""
+    return _table(
+        "Overseen and alone, beside the return",
+        "The same trained agents with the overseer present and gone, on the same held-out episodes "
+        f"(stochastic policy). Violations {PER_1K}, mean over seeds and 95 % interval.",
+        OVERSEEN_AND_ALONE,
+        cells,
+        axes,
+    )
+
+
+def full_tables(cells: pd.DataFrame, axes: Sequence[str]) -> list[Table]:
+    """Everything in ``summary.csv``, by subject; columns without any value are left out."""
+    rates = f"Counts {PER_1K} that training really ran."
+    return [
+        _table("Training", rates, TRAINING, cells, axes),
+        _table("Oversight in training", rates, OVERSIGHT, cells, axes),
+        _table(
+            "Evaluation, stochastic policy",
+            "On held-out seeds that overseen and alone share.",
+            evaluation_columns(),
+            cells,
+            axes,
+        ),
+        _table(
+            "Evaluation, deterministic policy",
+            "The same with the policy's most likely action.",
+            evaluation_columns("_deterministic"),
+            cells,
+            axes,
+        ),
+    ]
+
+
+def _table(
+    title: str, about: str, columns: Sequence[Column], cells: pd.DataFrame, axes: Sequence[str]
+) -> Table:
+    shown = [column for column in columns if cells[column[1]].notna().any()]
+    heads = [("Task", ""), ("Regime", ""), ("Seeds", "runs of this cell")]
+    heads += [(head, help_text) for head, _, help_text in shown]
+    rows = []
+    for label, (_, cell) in zip(cell_labels(cells, axes), cells.iterrows(), strict=True):
+        task = task_title(cell["env"])
+        row = [
+            Entry(task, task),
+            Entry(label, label),
+            Entry(str(cell["seeds"]), int(cell["seeds"])),
+        ]
+        rows.append(row + [_entry(cell, metric) for _, metric, _ in shown])
+    return Table(title, about, heads, rows)
+
+
+def _entry(cell: pd.Series, metric: str) -> Entry:
+    interval = interval_of(cell, metric)
+    if metric == "steps_to_threshold" and math.isnan(interval.mean):
+        stated = not math.isnan(float(cell["threshold_seeds"]))
+        return Entry("not reached" if stated else with_interval(interval), math.inf)
+    if metric == "frozen_seeds" and not math.isnan(interval.mean):
+        return Entry(f"{round(interval.mean * cell['seeds'])} of {cell['seeds']}", interval.mean)
+    write: Callable[[Interval], str] = share_text if metric.endswith("_seeds") else with_interval
+    return Entry(write(interval), math.inf if math.isnan(interval.mean) else interval.mean)

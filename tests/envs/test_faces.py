@@ -1,0 +1,149 @@
+"""Gymnasium's two faces of native tasks: conformance, and same-step autoreset."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+from looplab.envs.core import NativeLanes
+from looplab.envs.errors import UsageError
+from looplab.envs.faces import LaneEnv, LaneVectorEnv
+
+SEED = 21
+NUM_ENVS = 4
+STEPS = 170
+
+
+@pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
+def test_gymnasium_and_sb3_find_nothing(native_id: str, render_mode: str | None) -> None:
+    check_env(gym.make(native_id, render_mode=render_mode).unwrapped)
+    sb3_check_env(gym.make(native_id, render_mode=render_mode))
+
+
+def test_the_vector_equals_gymnasiums_own_vector_of_single_environments(
+    native_id: str, rng: np.random.Generator
+) -> None:
+    ours = gym.make_vec(native_id, num_envs=NUM_ENVS)
+    assert isinstance(ours.unwrapped, LaneVectorEnv)
+    assert ours.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    singles = [lambda: gym.make(native_id)] * NUM_ENVS
+    reference = SyncVectorEnv(singles, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert ours.observation_space == reference.observation_space
+    assert ours.action_space == reference.action_space
+    observation, _ = ours.reset(seed=SEED)
+    np.testing.assert_array_equal(observation, reference.reset(seed=SEED)[0])
+    ends = 0
+    for _ in range(STEPS):
+        actions = rng.integers(4, size=NUM_ENVS)
+        observation, reward, terminated, truncated, infos = ours.step(actions)
+        expected = reference.step(actions)
+        for ours_part, part in zip(
+            (observation, reward, terminated, truncated), expected[:4], strict=True
+        ):
+            np.testing.assert_array_equal(ours_part, part)
+        done = terminated | truncated
+        assert ("final_obs" in infos) == done.any()
+        for lane in np.flatnonzero(done):
+            ends += 1
+            np.testing.assert_array_equal(infos["_final_obs"], done)
+            np.testing.assert_array_equal(infos["final_obs"][lane], expected[4]["final_obs"][lane])
+            final = expected[4]["final_info"]
+            assert infos["cost"][lane] == final["cost"][lane]
+            if "is_success" in final:
+                assert infos["is_success"][lane] == final["is_success"][lane]
+        for lane in np.flatnonzero(~done):
+            assert infos["cost"][lane] == expected[4].get("cost", np.zeros(NUM_ENVS))[lane]
+    assert ends >= 3 * NUM_ENVS
+
+
+def test_vector_observations_are_the_callers_own(native_id: str) -> None:
+    vector = gym.make_vec(native_id, num_envs=2)
+    first, _ = vector.reset(seed=SEED)
+    kept = first.copy()
+    second = vector.step(np.zeros(2, dtype=np.int64))[0]
+    np.testing.assert_array_equal(first, kept)
+    second[:] = -1.0
+    assert not np.array_equal(vector.step(np.zeros(2, dtype=np.int64))[0], second)
+
+
+def test_unseeded_resets_differ_and_continue(native: type[NativeLanes]) -> None:
+    """Without a seed the first reset draws one; later resets follow its stream."""
+    env, twin = LaneEnv(native()), LaneEnv(native())
+    env.reset()
+    twin.reset()
+    assert env.lanes.seed != twin.lanes.seed
+    chosen = env.lanes.seed
+    env.reset()
+    assert (env.lanes.seed, int(env.lanes.episode[0])) == (chosen, 1)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_of_a_made_environment_continue_identically(
+    native_id: str, rng: np.random.Generator, duplicate: Callable[[Any], Any]
+) -> None:
+    env = gym.make(native_id)
+    env.reset(seed=SEED)
+    for action in rng.integers(4, size=11):
+        env.step(action)
+    twin = duplicate(env)
+    for action in rng.integers(4, size=120):
+        ours, theirs = env.step(action), twin.step(action)
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        assert ours[1:4] == theirs[1:4]
+        assert ours[4] == theirs[4]
+        if ours[2] or ours[3]:
+            np.testing.assert_array_equal(env.reset()[0], twin.reset()[0])
+
+
+def test_a_single_environment_answers_as_its_lane(native: type[NativeLanes]) -> None:
+    lanes = native(1, seed=SEED)
+    env = LaneEnv(lanes)
+    env.reset(seed=SEED)
+    table = lanes.risk_table("immediate")
+    assert table is not None
+    np.testing.assert_array_equal(env.risk_table("immediate"), table[0])
+    assert [env.risk_of("immediate", a) for a in range(4)] == list(table[0][:4])
+    correction, hold = lanes.correction(), lanes.hold()
+    assert correction is not None
+    assert hold is not None
+    assert env.correction() == correction[0]
+    assert env.hold() == hold[0] == lanes.hold_action
+    assert env.offers("correction")
+    assert not env.offers("unheard of")
+
+
+def test_pictures_follow_the_render_mode(native_id: str) -> None:
+    text, pixels, none = (gym.make(native_id, render_mode=m) for m in ("ansi", "rgb_array", None))
+    for env in (text, pixels, none):
+        env.reset(seed=SEED)
+    drawn: Any = text.render()
+    assert isinstance(drawn, str)
+    assert drawn.endswith("\n")
+    frame: Any = pixels.render()
+    assert frame.dtype == np.uint8
+    assert frame.ndim == 3
+    assert none.unwrapped.render() is None
+    vector = gym.make_vec(native_id, num_envs=2, render_mode="ansi")
+    vector.reset(seed=SEED)
+    assert vector.render() == (drawn, vector.unwrapped.lanes.render(1))
+
+
+def test_bad_render_modes_lanes_and_seeds(native: type[NativeLanes], native_id: str) -> None:
+    with pytest.raises(UsageError, match="unknown render_mode 'human'; allowed: ansi, rgb_array"):
+        gym.make(native_id, render_mode="human")
+    with pytest.raises(UsageError, match="a single environment has one lane, got 2"):
+        LaneEnv(native(2))
+    vector = LaneVectorEnv(native(2))
+    with pytest.raises(UsageError, match=r"must be consecutive whole numbers, got \[3, 3\]"):
+        vector.reset(seed=[3, 3])
+    listed, _ = vector.reset(seed=[3, 4])
+    np.testing.assert_array_equal(listed, vector.reset(seed=3)[0])
+    with pytest.raises(UsageError, match="action 5 of lane 0 is not in"):
+        LaneEnv(native()).step(5)

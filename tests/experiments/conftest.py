@@ -1,0 +1,220 @@
+"""Synthetic comparisons with known rates, shaped like the two trial tasks under five regimes."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+EPISODE_STEPS = 50
+LANES = 16
+SEED_OF_DATA = 7
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How one regime behaves on one task; violation rates per 1k steps, returns per episode."""
+
+    train_rate: float
+    overseen_rate: float
+    alone_rate: float
+    start_return: float
+    end_return: float
+    overseen_return: float
+    alone_return: float
+    intervention_rate: float
+    review_rate: float
+    seconds_per_1k: float
+
+
+def _grid(*values: float) -> Behaviour:
+    train, overseen, alone, end, overseen_return, alone_return, intervened, reviewed, seconds = (
+        values
+    )
+    return Behaviour(
+        train,
+        overseen,
+        alone,
+        -2.4,
+        end,
+        overseen_return,
+        alone_return,
+        intervened,
+        reviewed,
+        seconds,
+    )
+
+
+TRIAL: dict[str, dict[str, Behaviour]] = {
+    "lava_shortcut": {
+        "autonomous": _grid(46, 49, 49, 0.45, 0.45, 0.45, 0, 0, 0),
+        "in_the_loop": _grid(0, 0, 0.2, 0.15, 0.16, 0.15, 60, 1000, 1500),
+        "in_the_loop_correction": _grid(0, 0, 41, 0.17, 0.18, -0.11, 110, 1000, 1500),
+        "on_the_loop": _grid(18, 17, 38, 0.20, 0.22, 0.36, 70, 0, 250),
+        "feedback": _grid(2.6, 0, 0, -2.5, -2.5, -2.5, 0, 1000, 1000),
+    },
+    "ops_desk": {
+        "autonomous": replace(_grid(121, 137, 137, 31, 32, 32, 0, 0, 0), start_return=8),
+        "in_the_loop": replace(_grid(0, 0, 87, 26, 27, 28, 140, 1000, 1500), start_return=2),
+        "in_the_loop_correction": replace(
+            _grid(0, 0, 135, 35, 35, 31, 170, 1000, 1500), start_return=14
+        ),
+        "on_the_loop": replace(_grid(89, 90, 134, 29, 30, 31, 150, 0, 250), start_return=10),
+        "feedback": replace(_grid(65, 56, 56, 27, 28, 28, 0, 1000, 1000), start_return=7),
+    },
+}
+THRESHOLDS = {"lava_shortcut": 0.1, "ops_desk": 24.0}
+VERSIONS = {"looplab": "0.1.0", "numpy": "2.4.6", "stable-baselines3": "2.9.2", "torch": "2.13.0"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a synthetic comparison."""
+
+    env: str
+    regime: str
+    behaviour: Behaviour
+    algo: str = "ppo"
+    threshold: float = float("nan")
+    extra: tuple[tuple[str, object], ...] = ()
+
+
+def trial_cells() -> list[Cell]:
+    """The two trial tasks under five regimes."""
+    return [
+        Cell(env, regime, behaviour, threshold=THRESHOLDS[env])
+        for env, regimes in TRIAL.items()
+        for regime, behaviour in regimes.items()
+    ]
+
+
+def _episodes(
+    rng: np.random.Generator, count: int, rate: float, reward: np.ndarray, spread: float
+) -> dict[str, np.ndarray]:
+    length = rng.integers(EPISODE_STEPS * 3 // 5, EPISODE_STEPS + 1, count)
+    violations = rng.poisson(rate * length / 1000)
+    task_return = reward + rng.normal(0, spread, count)
+    return {
+        "length": length,
+        "task_return": task_return,
+        "learning_return": task_return,
+        "cost": violations.astype(float),
+        "violations": violations,
+        "catastrophes": np.zeros(count, int),
+    }
+
+
+def _run(
+    cell: Cell, seed: int, steps: int, evaluated: int
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    key = [SEED_OF_DATA, seed, *map(ord, cell.env + cell.regime + str(cell.extra))]
+    rng = np.random.default_rng(key)
+    b = cell.behaviour
+    spread = 0.05 * max(1.0, abs(b.end_return))
+    mean_length = EPISODE_STEPS * 4 // 5
+    count = max(1, steps // mean_length)
+    end_step = np.linspace(mean_length, steps, count).astype(int)
+    progress = 1 - np.exp(-6 * end_step / steps)
+    seeded = 1 + 0.04 * rng.normal()
+    end = b.end_return + spread * rng.normal()
+    start = min(b.start_return, b.end_return + spread)
+    frame = _episodes(rng, count, b.train_rate * seeded, start + (end - start) * progress, spread)
+    frame |= {"end_step": end_step, "lane": np.arange(count) % LANES}
+    settling = b.intervention_rate * (0.6 + 1.6 * (1 - progress))
+    frame["interventions"] = rng.poisson(settling * frame["length"] / 1000)
+    frame["reviews"] = rng.poisson(b.review_rate * frame["length"] / 1000)
+    frames = [pd.DataFrame(frame).assign(phase="train", policy="stochastic")]
+    plan = (
+        ("overseen", b.overseen_rate, b.overseen_return),
+        ("alone", b.alone_rate, b.alone_return),
+    )
+    for phase, rate, reward in plan:
+        for policy, sharp in (("stochastic", 1.0), ("deterministic", 0.9)):
+            drawn = _episodes(
+                rng, evaluated, rate * sharp * seeded, np.full(evaluated, reward), spread
+            )
+            drawn |= {"end_step": np.full(evaluated, steps), "lane": np.arange(evaluated) % LANES}
+            acting = b.intervention_rate if phase == "overseen" else 0.0
+            drawn["interventions"] = rng.poisson(acting * drawn["length"] / 1000)
+            frames.append(pd.DataFrame(drawn).assign(phase=f"eval_{phase}", policy=policy))
+    run = f"{cell.env}-{cell.regime}-{cell.algo}-{'-'.join(str(v) for _, v in cell.extra)}-{seed}"
+    episodes = pd.concat(frames, ignore_index=True).fillna({"reviews": 0})
+    episodes["episode"] = np.arange(len(episodes))
+    episodes["success"] = np.nan
+    names = {"env": cell.env, "regime": cell.regime, "algo": cell.algo, **dict(cell.extra)}
+    episodes = episodes.assign(**names, seed=seed, run=run)
+    zeros = ("unsafe_proposals", "misses", "unasked", "late", "false_alarms", "human_seconds")
+    episodes = episodes.assign(**dict.fromkeys(zeros, 0), oversight_cost=0.0)
+    train = episodes[episodes["phase"] == "train"]
+    totals: dict[str, object] = {f"total_{name}": 0 for name in zeros}
+    for name in ("violations", "catastrophes", "reviews", "interventions"):
+        totals[f"total_{name}"] = int(train[name].sum())
+    totals["total_human_seconds"] = b.seconds_per_1k * steps / 1000
+    totals["total_oversight_cost"] = b.seconds_per_1k * steps / 1000 * 30 / 3600
+    totals |= {"steps": steps, "threshold": cell.threshold, "wall_seconds": 8.5}
+    return episodes, {**names, "seed": seed, "run": run, **totals}
+
+
+def write_comparison(
+    folder: Path,
+    cells: Sequence[Cell],
+    *,
+    seeds: int = 3,
+    steps: int = 60_000,
+    evaluated: int = 100,
+    experiment: dict[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Writes a results folder with the files and columns that a comparison leaves behind."""
+    made = [_run(cell, seed, steps, evaluated) for cell in cells for seed in range(seeds)]
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.concat([e for e, _ in made], ignore_index=True).to_parquet(folder / "results.parquet")
+    pd.DataFrame([r for _, r in made]).to_parquet(folder / "runs.parquet")
+    axes = ["env", "regime", "algo", *(name for name, _ in cells[0].extra)]
+    comparison = {
+        "name": folder.name,
+        "command": "looplab compare env=lava_shortcut,ops_desk regime=autonomous seeds=3",
+        "axes": axes,
+        "settings": {"total_steps": steps, "eval_episodes": evaluated, "agent": {"n_envs": LANES}},
+        "experiment": experiment,
+        "notes": list(notes),
+    }
+    (folder / "comparison.json").write_text(json.dumps(comparison))
+    provenance = {
+        "versions": VERSIONS,
+        "commit": "0123abc",
+        "python": "3.11.9",
+        "machine": "x86_64, 2 cores",
+        "created": "2024-05-01T12:00:00+00:00",
+    }
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder of the two trial tasks under five regimes, three seeds each; read only."""
+    return write_comparison(
+        tmp_path_factory.mktemp("data") / "first_look",
+        trial_cells(),
+        experiment={
+            "question": "What does each way of overseeing buy, and is the agent still safe alone?",
+            "claim": "A gate prevents every violation in training, yet not when it is lifted.",
+        },
+        notes=["Reviewers of different lanes work at the same time."],
+    )
+
+
+@pytest.fixture
+def cells() -> list[Cell]:
+    """The trial's cells, to be changed and written by ``make_comparison``."""
+    return trial_cells()
+
+
+@pytest.fixture
+def make_comparison(tmp_path: Path) -> Callable[..., Path]:
+    """A function ``(name, cells, **settings)`` that writes a results folder of one's own."""
+    return lambda name, cells, **settings: write_comparison(tmp_path / name, cells, **settings)

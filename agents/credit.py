@@ -15,7 +15,8 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutBu
 from looplab.agents.probe import PolicyOutput
 from looplab.envs.core import Actions, BoolArray
 from looplab.envs.errors import LoopLabError, UsageError
-from looplab.oversight.engine import Engine, Record
+from looplab.oversight.decision import Record
+from looplab.oversight.engine import Engine
 from looplab.oversight.parts import walk
 
 

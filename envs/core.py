@@ -112,6 +112,11 @@ class Lanes(ABC):
         table = self.risk_table(source)
         return None if table is None else take(table, actions)
 
+    def least_risk(self, source: RiskSource) -> FloatArray | None:
+        """Risk of the safest action in each lane's state, shape (n,); None if not known."""
+        table = self.risk_table(source)
+        return None if table is None else table.min(axis=1)
+
     def offers(self, what: str) -> bool:
         """Whether a risk (by its source), ``hold``, ``correction`` or ``potential`` is known."""
         if what in RISK_SOURCES:
@@ -167,6 +172,7 @@ class NativeLanes(Lanes):
     STEP_DRAWS: ClassVar[int]
     ACTIONS: ClassVar[tuple[str, ...]] = ()
     hold_action: int
+    _hold: IntArray = np.zeros(0, dtype=np.int64)
 
     def __init__(self, num_lanes: int = 1, max_episode_steps: int = 50, seed: int = 0) -> None:
         self.num_lanes = whole("num_lanes", num_lanes, 1)
@@ -236,7 +242,9 @@ class NativeLanes(Lanes):
 
     def hold(self) -> Actions | None:
         """The action that does nothing, (n,)."""
-        return np.full(self.num_lanes, self.hold_action)
+        if len(self._hold) != self.num_lanes:
+            self._hold = np.full(self.num_lanes, self.hold_action)
+        return self._hold
 
     def redraw(self, seed: int) -> None:
         """Draws what follows from another seed, apart from every reset's, in the same states."""
@@ -304,10 +312,11 @@ def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> 
                 f"got shape {np.shape(actions)} of {given.dtype}"
             )
         low, high = int(space.start), int(space.start + space.n)
-        if int(given.min()) < low or int(given.max()) >= high:
-            lane = int(np.flatnonzero((given < low) | (given >= high))[0])
+        outside = (given < low) | (given >= high)
+        if np.count_nonzero(outside):
+            lane = int(np.flatnonzero(outside)[0])
             raise UsageError(f"action {given[lane]} of lane {lane} is not in {low}..{high - 1}")
-        return given.astype(np.int64, copy=False)
+        return given if given.dtype == np.int64 else given.astype(np.int64)
     if isinstance(space, gym.spaces.Box):
         given = np.asarray(actions, dtype=space.dtype)
         if given.shape != (num_lanes, *space.shape):

@@ -21,6 +21,8 @@ class FiniteModel:
         harm: probability that (s, a) violates in that very step, shape (S, A).
         terminal: states where the episode has ended, shape (S,).
         start: distribution of the first state, shape (S,).
+        harmless: P(s' and no violation | s, a), shape (S, A, S); None: where a step leads says
+            nothing about whether it violated.
     """
 
     transition: FloatArray
@@ -28,6 +30,7 @@ class FiniteModel:
     harm: FloatArray
     terminal: BoolArray
     start: FloatArray
+    harmless: FloatArray | None = None
 
 
 def backup(model: FiniteModel, value: FloatArray, gamma: float) -> FloatArray:
@@ -106,9 +109,11 @@ def exact_risk(model: FiniteModel, horizon: int) -> FloatArray:
     """
     least = np.zeros(len(model.terminal))
     risk = np.zeros_like(model.harm)
-    harmless = 1.0 - model.harm
+    harmless = model.harmless
+    if harmless is None:
+        harmless = (1.0 - model.harm)[:, :, None] * model.transition
     for _ in range(horizon):
-        risk = model.harm + harmless * (model.transition @ least)
+        risk = model.harm + harmless @ least
         risk[model.terminal] = 0.0
         least = risk.min(axis=1)
     return risk
@@ -117,4 +122,4 @@ def exact_risk(model: FiniteModel, horizon: int) -> FloatArray:
 def safe_actions(risk: FloatArray) -> BoolArray:
     """Actions of the least risk in their state, shape (S, A)."""
     least: FloatArray = risk.min(axis=1, keepdims=True)
-    return least + RISK_RESOLUTION >= risk
+    return risk <= least + RISK_RESOLUTION

@@ -7,16 +7,14 @@ import numpy as np
 from gymnasium.vector.utils import batch_space
 
 from looplab.envs.core import Actions, FloatArray, Lanes, NativeLanes, Observations, RiskSource
-from looplab.envs.errors import UsageError
+from looplab.envs.errors import UsageError, choice
 
 RENDER_MODES = ("ansi", "rgb_array")
 RENDER_FPS = 4
 
 
 def _check_render_mode(render_mode: str | None) -> str | None:
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise UsageError(f"render_mode must be one of {RENDER_MODES} or None, got {render_mode!r}")
-    return render_mode
+    return None if render_mode is None else choice("render_mode", render_mode, RENDER_MODES)
 
 
 class LaneEnv(gym.Env[Any, Any]):

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from looplab.envs.annotated import Annotated, name_of
 from looplab.envs.core import (
@@ -16,8 +17,10 @@ from looplab.envs.core import (
     Observations,
     RiskSource,
     Step,
+    checked_actions,
 )
 from looplab.envs.errors import EnvironmentFault, UsageError
+from looplab.envs.streams import checked_seed
 
 _EPISODE_SEED_BITS = 31
 
@@ -53,11 +56,13 @@ class GymLanes(Lanes):
         self.reseed(0)
 
     def reseed(self, seed: int) -> None:
-        self.seed = seed
+        """Lane i draws from ``seed + i`` from the next reset on, beginning with episode 0."""
+        self.seed = checked_seed(seed)
         self.episode = np.full(self.num_lanes, -1, dtype=np.int64)
         self.elapsed = np.zeros(self.num_lanes, dtype=np.int64)
 
     def reset(self, mask: BoolArray | None = None) -> Observations:
+        """Begins a new episode in the masked lanes (all by default); returns all observations."""
         lanes = range(self.num_lanes) if mask is None else np.flatnonzero(mask)
         for lane in lanes:
             self.reset_lane(int(lane), self._next_seed(int(lane)))
@@ -83,11 +88,20 @@ class GymLanes(Lanes):
         return self.seed + lane if episode == 0 else None
 
     def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
+        """Runs one action in the active lanes (all by default), one environment after another.
+
+        Raises:
+            UsageError: if a Discrete or Box action lies outside its space or is not finite.
+            EnvironmentFault: if an environment's reward or cost is no number.
+        """
+        if isinstance(self.action_space, gym.spaces.Discrete | gym.spaces.Box):
+            checked_actions(self.action_space, actions, self.num_lanes)
         n = self.num_lanes
         reward, cost = np.zeros(n), np.zeros(n)
         terminated, truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         catastrophe, success = np.zeros(n, np.bool_), np.full(n, np.nan)
         infos: list[dict[str, Any]] = [{} for _ in range(n)]
+        actions = checked_actions(self.action_space, actions, n)
         for lane, env in enumerate(self.envs):
             if active is not None and not active[lane]:
                 continue
@@ -127,33 +141,41 @@ class GymLanes(Lanes):
         return np.array([known if r is None else r for r in self._results])
 
     def offers(self, what: str) -> bool:
+        """Whether a risk (by its source), ``hold``, ``correction`` or ``potential`` is known."""
         return self.envs[0].offers(what)
 
     def risk_table(self, source: RiskSource) -> FloatArray | None:
-        return self._gather([env.risk_table(source) for env in self.envs])
+        """Risk of every action in each lane's state, (n, A); None if it is not known."""
+        return _gathered([env.risk_table(source) for env in self.envs])
 
     def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
+        """Risk of one action per lane, (n,); None if it is not known."""
         pairs = zip(self.envs, actions, strict=True)
-        return self._gather([env.risk_of(source, action) for env, action in pairs])
+        return _gathered([env.risk_of(source, action) for env, action in pairs])
 
     def hold(self) -> Actions | None:
-        return self._gather([env.hold() for env in self.envs])
+        """The action that does nothing (or least) in each lane; None if none is known."""
+        return _gathered([env.hold() for env in self.envs])
 
     def correction(self) -> Actions | None:
-        return self._gather([env.correction() for env in self.envs])
+        """The action that a perfect overseer would take in each lane; None if none is known."""
+        return _gathered([env.correction() for env in self.envs])
 
     def potential(self) -> FloatArray | None:
-        return self._gather([env.potential() for env in self.envs])
-
-    @staticmethod
-    def _gather(answers: list[Any]) -> Any:
-        return None if any(answer is None for answer in answers) else np.array(answers)
+        """A potential of each lane's state for shaping, (n,); None if there is none."""
+        return _gathered([env.potential() for env in self.envs])
 
     def note_refusals(self, refused: BoolArray) -> None:
+        """Tells each environment whether a human refused what is proposed now, (n,)."""
         for env, flag in zip(self.envs, refused, strict=True):
             env.note_refused(bool(flag))
 
     def fork(self, lane: int) -> gym.Env[Any, Any]:
+        """A deep copy of one lane's environment, with its random generator.
+
+        Raises:
+            UsageError: if the environment cannot be copied.
+        """
         try:
             return copy.deepcopy(self.envs[lane])
         except Exception as error:  # whatever an environment holds may refuse to be copied
@@ -163,4 +185,20 @@ class GymLanes(Lanes):
             ) from error
 
     def render(self, lane: int = 0, mode: str = "ansi") -> Any:
-        return self.envs[lane].render()
+        """Draws one lane, as its environment was made to.
+
+        Raises:
+            UsageError: if it was made with another render mode, or none.
+        """
+        env = self.envs[lane]
+        if env.render_mode != mode:
+            raise UsageError(
+                f"{name_of(env)} was made with render_mode={env.render_mode!r}, "
+                f"so it cannot be drawn as {mode!r}"
+            )
+        return env.render()
+
+
+def _gathered(answers: list[Any]) -> NDArray[Any] | None:
+    """The lanes' answers as one array; None if a lane has none."""
+    return None if any(answer is None for answer in answers) else np.array(answers)

@@ -33,17 +33,27 @@ def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return z ^ (z >> _SHIFTS[2])
 
 
+def checked_seed(seed: int) -> int:
+    """Returns the seed as an int.
+
+    Raises:
+        UsageError: if it is negative or no whole number.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError(f"seed must be a whole number of at least 0, got {seed!r}")
+    return int(seed)
+
+
 def lane_keys(seed: int, num_lanes: int, name: str) -> NDArray[np.uint64]:
     """Keys of the stream ``name`` for lanes seed, seed + 1, ..., shape (num_lanes,).
 
     Raises:
         UsageError: if the seed is negative or no whole number.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise UsageError(f"seed must be a whole number of at least 0, got {seed!r}")
+    first = checked_seed(seed)
     channel = zlib.crc32(name.encode())
     sequences = (
-        np.random.SeedSequence(int(seed) + lane, spawn_key=(channel,)) for lane in range(num_lanes)
+        np.random.SeedSequence(first + lane, spawn_key=(channel,)) for lane in range(num_lanes)
     )
     return np.array([s.generate_state(1, np.uint64)[0] for s in sequences], dtype=np.uint64)
 

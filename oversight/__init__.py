@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from looplab.oversight.decision import Decision
 from looplab.oversight.engine import Engine, Settings
 from looplab.oversight.fallbacks import Correction, Halt, Hold, NextBest, SafestAction
 from looplab.oversight.ledger import Ledger
@@ -24,7 +25,7 @@ from looplab.oversight.triggers import (
     Never,
     RiskAbove,
 )
-from looplab.oversight.types import Decision, Verdicts
+from looplab.oversight.types import Verdicts
 from looplab.oversight.wrapper import Overseen
 
 if TYPE_CHECKING:

@@ -1,22 +1,22 @@
 """The engine: the one place where proposals are decided, executed and recorded, n lanes at once."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from looplab.envs.core import (
     Actions,
     BoolArray,
-    FloatArray,
     IntArray,
     Lanes,
     Step,
     checked_actions,
 )
 from looplab.envs.errors import EnvironmentFault, UsageError, within
+from looplab.oversight.decision import Block, Decision, Record
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.measures import Measures
 from looplab.oversight.memory import Memory
@@ -24,10 +24,12 @@ from looplab.oversight.parts import check, walk
 from looplab.oversight.proposals import PolicyStep, Proposals, RiskEstimate
 from looplab.oversight.protocols.base import OversightProtocol
 from looplab.oversight.signals import Outcome, Signal
-from looplab.oversight.types import APPROVE, Decision, Lexicon, differs
+from looplab.oversight.types import NOBODY, NOT_ASKED, Lexicon, some
 
 #: What decides whether a proposal is unsafe, best first.
 TRUTHS = ("exact", "immediate")
+#: Decisions that are kept together before they are counted and handed to the ledger.
+BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -51,48 +53,6 @@ class Settings:
         within("tolerance", self.tolerance, 0.0, 1.0)
         within("wage_per_hour", self.wage_per_hour, 0.0)
         within("fee_per_review", self.fee_per_review, 0.0)
-
-
-@dataclass(slots=True)
-class Record:
-    """One step of all lanes as it went; arrays of shape (n, ...), never changed afterwards."""
-
-    decision: Decision
-    lane: IntArray
-    episode: IntArray
-    step: IntArray
-    proposed: Actions
-    executed: Actions
-    verdict: NDArray[np.int8]
-    reason: NDArray[np.int32]
-    overseer: NDArray[np.int32]
-    asked: BoolArray
-    reviewed: BoolArray
-    intervened: BoolArray
-    unsafe: BoolArray
-    unavoidable: BoolArray
-    miss: BoolArray
-    unasked: BoolArray
-    late: BoolArray
-    false_alarm: BoolArray
-    standby: BoolArray
-    unconsidered: BoolArray
-    stale: BoolArray
-    halted: BoolArray
-    seconds: FloatArray
-    risk: FloatArray
-    cost: FloatArray
-    reward: FloatArray
-    learning_reward: FloatArray
-    terminated: BoolArray
-    truncated: BoolArray
-    observation: Any
-    policy: PolicyStep | None
-
-    @property
-    def done(self) -> BoolArray:
-        """Lanes whose episode ended in this step."""
-        return self.terminated | self.truncated
 
 
 class Engine:
@@ -124,11 +84,10 @@ class Engine:
         self.signal = Signal() if signal is None else signal
         self.settings = Settings() if settings is None else settings
         self.ledger = ledger
-        self.lexicon = Lexicon()
+        self._reasons, self._names = Lexicon(NOT_ASKED), Lexicon(NOBODY)
         #: Reads the policy's own forward pass for this step's proposals; None where nobody can.
         self.policy: Callable[[Actions], PolicyStep] | None = None
         self.last: Record | None = None
-        self.finished: list[dict[str, Any]] = []
         self._truth = next((source for source in TRUTHS if lanes.offers(source)), None)
         self._estimate = self._estimate_of(protocol) if self._truth is None else None
         has_truth = self._truth is not None or self._estimate is not None
@@ -141,8 +100,9 @@ class Engine:
             has_truth,
         )
         self._memory = Memory(lanes.num_lanes, seed)
-        self._lane = np.arange(lanes.num_lanes)
-        self._nothing = np.zeros(lanes.num_lanes, dtype=np.bool_)
+        self._ones = np.ones(lanes.num_lanes)
+        self._block: Block | None = None
+        self._counted = 0
         if ledger is not None:
             ledger.bind(lanes.num_lanes, seed)
 
@@ -158,7 +118,14 @@ class Engine:
     @property
     def totals(self) -> dict[str, float | int]:
         """Exact counts over everything so far; keys as in ``measures.COUNTERS``, and episodes."""
+        self._count()
         return self.measures.totals
+
+    @property
+    def episodes(self) -> list[dict[str, Any]]:
+        """One row per finished episode so far, in the order of their ends; see ``measures``."""
+        self._count()
+        return self.measures.episodes
 
     def reseed(self, seed: int) -> None:
         """The overseers of lane i draw from ``seed + i`` from the next episode on."""
@@ -166,8 +133,12 @@ class Engine:
 
     def begin(self, mask: BoolArray) -> None:
         """A new episode has begun in the masked lanes: alarms and waits are forgotten."""
-        self.measures.abandon(mask)
         self._memory.begin(mask)
+
+    def abandon(self, mask: BoolArray) -> None:
+        """A reset cuts the running episodes of the masked lanes short; they count in totals only."""
+        self._count()
+        self.measures.abandon(mask)
 
     def step(self, proposed: Actions) -> Record:
         """Decides, executes and records one proposal per lane.
@@ -183,34 +154,59 @@ class Engine:
         """
         lanes = self.lanes
         proposed = checked_actions(lanes.action_space, proposed, lanes.num_lanes)
-        at = lanes.elapsed.copy()
+        record = self._row(proposed)
+        decision, columns = record.decision, record.columns
+        columns["episode"][:] = lanes.episode
+        columns["step"][:] = lanes.elapsed
         proposals = Proposals(
-            lanes, proposed, lanes.episode.copy(), at, self._memory, self.settings.tolerance,
-            self._truth, self._estimate, self.policy,
+            lanes, record.proposed, columns["episode"], columns["step"], self._memory,
+            self.settings.tolerance, self._truth, self._estimate, self.policy,
         )  # fmt: skip
-        decision = Decision.approving(proposed, self.lexicon)
         self.protocol(proposals, decision)
-        risk, unsafe = proposals.truth, proposals.unsafe
-        unavoidable = proposals.unavoidable if unsafe.any() or risk.any() else self._nothing
+        if decision.executed is not record.executed:  # a protocol that replaced the array
+            record.executed[...] = decision.executed
+        columns["risk"][:] = proposals.truth
+        unsafe = proposals.unsafe
+        columns["risky"][:] = unsafe
+        if some(unsafe) or some(columns["risk"] > self.settings.tolerance):
+            columns["no_safe_action"][:] = proposals.unavoidable
+        record.policy = proposals.policy_step
         before = self.signal.prepare(proposals)
-        if decision.refused.any():
+        if some(decision.refused):
             lanes.note_refusals(decision.refused)
-        executed = checked_actions(lanes.action_space, decision.executed, lanes.num_lanes)
-        step = lanes.step(executed, ~decision.halted if decision.halted.any() else None)
-        self._check(step, at)
-        if decision.halted.any():
+        halted = some(decision.halted)
+        step = lanes.step(record.executed, ~decision.halted if halted else None)
+        self._check(step, columns["step"])
+        if halted:
             self._halt(decision, step)
-        learning = self.signal(Outcome(proposals, decision, step, before))
-        record = self._judge(proposals, decision, step, risk, unsafe, unavoidable, learning)
-        self._count(record, step)
+        for name in ("reward", "cost", "catastrophe", "terminated", "truncated", "success"):
+            columns[name][:] = getattr(step, name)
+        columns["learning_reward"][:] = self.signal(Outcome(proposals, decision, step, before))
+        record.observation = step.observation
         self.last = record
-        if self.ledger is not None:
-            self.ledger.append(record)
-        done = record.done
-        self.finished = (
-            self.measures.end(done, record.episode, step.success) if done.any() else []
-        )
         return record
+
+    def _row(self, proposed: Actions) -> Record:
+        block = self._block
+        if block is None or block.full:
+            self._close_block()
+            block = self._block = Block(
+                max(BLOCK_ROWS // self.lanes.num_lanes, 1), proposed, self._reasons, self._names
+            )
+            self._counted = 0
+        return block.row(proposed)
+
+    def _count(self) -> None:
+        """Counts the steps of the present block that have not been counted yet."""
+        if self._block is not None and self._counted < self._block.filled:
+            self.measures.add(self._block.since(self._counted))
+            self._counted = self._block.filled
+
+    def _close_block(self) -> None:
+        self._count()
+        if self._block is not None and self.ledger is not None:
+            self.ledger.add(self._block.since(0))
+        self._block = None
 
     def _halt(self, decision: Decision, step: Step) -> None:
         if self.settings.halt_terminates:
@@ -218,100 +214,22 @@ class Engine:
         else:
             step.truncated |= decision.halted
 
-    def _judge(
-        self,
-        proposals: Proposals,
-        decision: Decision,
-        step: Step,
-        risk: FloatArray,
-        unsafe: BoolArray,
-        unavoidable: BoolArray,
-        learning: FloatArray,
-    ) -> Record:
-        """Scores the overseers against the truth (DESIGN, "Verdicts and counts")."""
-        considered = ~decision.standby
-        unsafe = unsafe & considered
-        reviewed = decision.reviews > 0
-        passed = unsafe & ~decision.refused & ~decision.halted
-        aware = decision.noticed | decision.alarm_pending
-        late = passed & aware
-        overlooked = passed & ~aware
-        looked = reviewed | decision.watched
-        own_verdict = decision.verdict != APPROVE
-        return Record(
-            decision=decision,
-            lane=self._lane,
-            episode=proposals.episode,
-            step=proposals.step,
-            proposed=proposals.action,
-            executed=decision.executed,
-            verdict=decision.verdict,
-            reason=decision.reason,
-            overseer=decision.overseer,
-            asked=decision.asked,
-            reviewed=reviewed,
-            intervened=differs(decision.executed, proposals.action) | decision.halted,
-            unsafe=unsafe,
-            unavoidable=unavoidable & considered,
-            miss=overlooked & looked,
-            unasked=overlooked & ~looked,
-            late=late,
-            false_alarm=own_verdict & decision.asked & considered & ~unsafe,
-            standby=decision.standby,
-            unconsidered=decision.unconsidered,
-            stale=decision.stale,
-            halted=decision.halted,
-            seconds=decision.seconds,
-            risk=risk,
-            cost=step.cost,
-            reward=step.reward,
-            learning_reward=learning,
-            terminated=step.terminated,
-            truncated=step.truncated,
-            observation=step.observation,
-            policy=proposals.policy_step,
-        )
-
-    def _count(self, record: Record, step: Step) -> None:
-        decision = record.decision
-        self.measures.add(
-            steps=1.0,
-            task_return=record.reward,
-            learning_return=record.learning_reward,
-            cost=record.cost,
-            violations=record.cost > 0,
-            catastrophes=step.catastrophe,
-            unsafe_proposals=record.unsafe,
-            unavoidable=record.unavoidable,
-            reviews=decision.reviews,
-            interventions=record.intervened,
-            misses=record.miss,
-            unasked=record.unasked,
-            late=record.late,
-            false_alarms=record.false_alarm,
-            unconsidered=record.unconsidered,
-            stale_approvals=record.stale,
-            overdue=decision.overdue,
-            penalties=decision.charged,
-            human_seconds=record.seconds,
-        )
-
     def _check(self, step: Step, at: IntArray) -> None:
         """Refuses what no environment may return, naming lane and step."""
-        for name in ("reward", "cost"):
-            values = getattr(step, name)
-            if not np.isfinite(values).all():
-                self._fault(~np.isfinite(values), at, f"a {name} that is not finite")
-        if (step.cost < 0).any():
-            self._fault(step.cost < 0, at, "a negative cost")
         observation = step.observation
-        if observation.dtype.kind == "f" and not np.isfinite(observation.sum()):
+        if not math.isfinite(float(step.reward @ self._ones) + float(step.cost @ self._ones)):
+            for name in ("reward", "cost"):
+                self._fault(~np.isfinite(getattr(step, name)), at, f"a {name} that is not finite")
+        if some(step.cost < 0):
+            self._fault(step.cost < 0, at, "a negative cost")
+        if observation.dtype.kind == "f" and not math.isfinite(float(observation.sum())):
             flat = observation.reshape(len(observation), -1)
             broken = ~np.isfinite(flat).all(axis=1)
-            if broken.any():
-                self._fault(broken, at, "an observation that is not finite")
+            self._fault(broken, at, "an observation that is not finite")
 
     def _fault(self, broken: BoolArray, at: IntArray, what: str) -> None:
+        if not some(broken):
+            return
         lane = int(np.flatnonzero(broken)[0])
         raise EnvironmentFault(
             f"the environment returned {what} in lane {lane} at step {int(at[lane])} "
@@ -320,6 +238,7 @@ class Engine:
 
     def close(self) -> None:
         """Writes what the ledger still holds."""
+        self._close_block()
         if self.ledger is not None:
             self.ledger.close()
 

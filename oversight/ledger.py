@@ -2,20 +2,20 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from looplab.envs.core import Actions, BoolArray
 from looplab.envs.errors import UsageError, probability, whole
 from looplab.envs.streams import Streams
+from looplab.oversight.decision import Record
 from looplab.oversight.types import VERDICTS
 
-if TYPE_CHECKING:
-    from looplab.oversight.engine import Record
-
-#: Columns of numbers and flags, with their types; actions and texts come beside them.
+#: Columns of numbers and flags, with their types; proposed and executed action, verdict, reason
+#: and overseer come beside them.
 NUMBERS: dict[str, Any] = {
     "lane": np.int32, "episode": np.int64, "step": np.int32,
     "asked": np.bool_, "reviewed": np.bool_, "intervened": np.bool_, "unsafe": np.bool_,
@@ -24,8 +24,6 @@ NUMBERS: dict[str, Any] = {
     "stale": np.bool_, "halted": np.bool_, "seconds": np.float32, "risk": np.float32,
     "cost": np.float32, "reward": np.float32, "learning_reward": np.float32,
 }  # fmt: skip
-#: Columns of texts, kept as codes until they are written.
-TEXTS: dict[str, Any] = {"verdict": np.int8, "reason": np.int32, "overseer": np.int32}
 _FLUSH_ROWS = 65_536
 _MERGED = "decisions.parquet"
 
@@ -56,77 +54,71 @@ class Ledger:
             raise UsageError(f"{self.folder} already holds a ledger of decisions")
         self.flush_rows = whole("flush_rows", flush_rows, 1)
         self.fraction = probability("fraction", fraction)
-        self._buffer: dict[str, Any] = {}
-        self._filled = 0
+        self._streams: Streams | None = None
+        self._blocks: list[Record] = []
+        self._rows = 0
         self._written = 0
         self._closed = False
 
     def bind(self, num_lanes: int, seed: int) -> None:
         """Takes its place in one engine; ``seed`` chooses the episodes that are kept."""
-        if self._buffer:
+        if self._streams is not None:
             raise UsageError("a ledger belongs to one engine; open another for the next")
-        self._steps = max(self.flush_rows // num_lanes, 1)
-        self._num_lanes = num_lanes
         self._streams = Streams(num_lanes, "ledger", seed)
-        shape = (self._steps, num_lanes)
-        columns = (NUMBERS | TEXTS).items()
-        self._buffer = {name: np.zeros(shape, dtype) for name, dtype in columns}
-        self._buffer["lane"][:] = np.arange(num_lanes)
-        self._buffer["kept"] = np.ones(shape, np.bool_)
         self.parts.mkdir(parents=True)
 
-    def append(self, record: "Record") -> None:
-        """Adds one step of all lanes."""
+    def add(self, block: Record) -> None:
+        """Takes a block of steps, shape (steps, n), whose rows will not change any more."""
         if self._closed:
             raise UsageError("the ledger is closed")
-        at, buffer = self._filled, self._buffer
-        if "proposed" not in buffer:
-            for name in ("proposed", "executed"):
-                actions = getattr(record, name)
-                buffer[name] = np.zeros((self._steps, *actions.shape), actions.dtype)
-        for name, column in buffer.items():
-            if name not in ("lane", "kept"):
-                column[at] = getattr(record, name)
-        if self.fraction < 1.0:
-            start = np.zeros(self._num_lanes, np.int64)
-            draw = self._streams.uniforms(record.episode, start, 1)[:, 0]
-            buffer["kept"][at] = draw < self.fraction
-        self._lexicon = record.decision.lexicon
-        self._filled += 1
-        if self._filled == self._steps:
+        self._blocks.append(block)
+        self._rows += block.columns["cost"].size
+        if self._rows >= self.flush_rows:
             self.flush()
 
     def flush(self) -> None:
         """Writes what is buffered as one more part."""
-        if self._filled == 0:
+        if not self._blocks:
             return
-        kept = self._buffer["kept"][: self._filled].reshape(-1)
-        columns = {
-            name: self._column(name, column[: self._filled].reshape(-1, *column.shape[2:])[kept])
-            for name, column in self._buffer.items()
-            if name != "kept"
-        }
+        tables = [self._table(block) for block in self._blocks]
         part = self.parts / f"{self._written:06d}.parquet"
         hidden = part.with_suffix(".tmp")
-        pq.write_table(pa.table(columns), hidden)
+        pq.write_table(pa.concat_tables(tables).unify_dictionaries(), hidden)
         os.replace(hidden, part)
         self._written += 1
-        self._filled = 0
+        self._blocks, self._rows = [], 0
 
-    def _column(self, name: str, values: Any) -> Any:
-        if name in TEXTS:
-            texts = VERDICTS if name == "verdict" else self._lexicon.texts
-            indices = pa.array(values.astype(np.int32))
-            return pa.DictionaryArray.from_arrays(indices, pa.array(list(texts)))
-        if values.ndim > 1:
-            return pa.FixedSizeListArray.from_arrays(
-                pa.array(values.reshape(-1)), int(np.prod(values.shape[1:]))
-            )
-        return pa.array(values)
+    def _table(self, block: Record) -> pa.Table:
+        shape = block.columns["cost"].shape
+        kept = self._kept(block).reshape(-1)
+        columns = {}
+        for name, dtype in NUMBERS.items():
+            values = np.broadcast_to(getattr(block, name), shape).reshape(-1)[kept]
+            columns[name] = pa.array(values.astype(dtype))
+        for name in ("proposed", "executed"):
+            actions = getattr(block, name)
+            columns[name] = _actions(actions.reshape(-1, *actions.shape[2:])[kept])
+        texts = {
+            "verdict": VERDICTS,
+            "reason": tuple(block.decision.reasons.texts),
+            "overseer": tuple(block.decision.names.texts),
+        }
+        for name, meanings in texts.items():
+            codes = pa.array(block.columns[name].reshape(-1)[kept].astype(np.int32))
+            columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(meanings))
+        return pa.table(columns)
+
+    def _kept(self, block: Record) -> BoolArray:
+        episode = block.columns["episode"]
+        if self.fraction >= 1.0 or self._streams is None:
+            return np.ones(episode.shape, np.bool_)
+        start = np.zeros(episode.shape[1], np.int64)
+        draws = [self._streams.uniforms(row, start, 1)[:, 0] for row in episode]
+        return np.stack(draws) < self.fraction
 
     def close(self) -> Path | None:
         """Flushes, merges all parts into one file and returns it; None if there was no step."""
-        if self._closed or not self._buffer:
+        if self._closed or self._streams is None:
             self._closed = True
             return None
         self.flush()
@@ -152,3 +144,11 @@ def merge(files: list[Path], target: Path) -> Path:
             writer.write_table(pq.read_table(file).cast(schema))
     os.replace(hidden, target)
     return target
+
+
+def _actions(actions: Actions) -> pa.Array:
+    """Discrete actions as numbers, continuous ones as lists of fixed length."""
+    if actions.ndim == 1:
+        return pa.array(actions)
+    width = int(np.prod(actions.shape[1:]))
+    return pa.FixedSizeListArray.from_arrays(pa.array(actions.reshape(-1)), width)

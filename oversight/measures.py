@@ -1,11 +1,11 @@
-"""What oversight counts: exact totals, and one row per finished episode."""
+"""What oversight counts: exact totals, and one row per finished episode, from blocks of steps."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray
+from looplab.oversight.decision import Record
 
 #: Counters of every lane, in the order of their rows; all exact.
 COUNTERS = (
@@ -15,13 +15,46 @@ COUNTERS = (
 )  # fmt: skip
 _REAL = frozenset({"task_return", "learning_return", "cost", "human_seconds"})
 #: Counters that mean nothing where nobody knows which actions are unsafe.
-_NEED_TRUTH = frozenset({"unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms"})
+_NEED_TRUTH = frozenset(
+    {"unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms"}
+)
 #: Columns of an episode, beside those that say which run it belongs to.
 EPISODE_COLUMNS = (
     "lane", "episode", "end_step", "length", "task_return", "learning_return", "cost",
     "violations", "catastrophes", "unsafe_proposals", "reviews", "interventions", "misses",
     "unasked", "late", "false_alarms", "human_seconds", "oversight_cost", "success",
 )  # fmt: skip
+_SECONDS_PER_HOUR = 3600.0
+
+
+def counts(record: Record) -> FloatArray:
+    """Every counter of every lane and step, shape (len(COUNTERS), ..., n)."""
+    columns = record.columns
+    values = {
+        "steps": 1.0,
+        "task_return": columns["reward"],
+        "learning_return": columns["learning_reward"],
+        "cost": columns["cost"],
+        "violations": columns["cost"] > 0,
+        "catastrophes": columns["catastrophe"],
+        "unsafe_proposals": record.unsafe,
+        "unavoidable": record.unavoidable,
+        "reviews": columns["reviews"],
+        "interventions": record.intervened,
+        "misses": record.miss,
+        "unasked": record.unasked,
+        "late": record.late,
+        "false_alarms": record.false_alarm,
+        "unconsidered": columns["unconsidered"],
+        "stale_approvals": columns["stale"],
+        "overdue": columns["overdue"],
+        "penalties": columns["charged"],
+        "human_seconds": columns["seconds"],
+    }
+    found = np.empty((len(COUNTERS), *columns["cost"].shape))
+    for row, name in enumerate(COUNTERS):
+        found[row] = values[name]
+    return found
 
 
 class Measures:
@@ -42,58 +75,61 @@ class Measures:
         self.fee_per_review = fee_per_review
         self.has_truth = has_truth
         self.episodes: list[dict[str, Any]] = []
-        self.finished = 0
-        self._lanes = np.zeros((len(COUNTERS), num_lanes))
-        self._step = np.zeros((len(COUNTERS), num_lanes))
-        self._ended = np.zeros(len(COUNTERS))
+        self._steps = 0
+        self._running = np.zeros((len(COUNTERS), num_lanes))
+        self._total = np.zeros(len(COUNTERS))
 
-    def add(self, **values: Any) -> None:
-        """Adds one step's counts of all lanes; every counter is named, each of shape (n,)."""
-        for row, name in enumerate(COUNTERS):
-            self._step[row] = values[name]
-        self._lanes += self._step
+    def add(self, block: Record) -> None:
+        """Counts a block of steps, shape (steps, n), and closes the episodes that ended in it."""
+        step = counts(block)
+        self._total += step.sum(axis=(1, 2))
+        sums = step.cumsum(axis=1)
+        sums += self._running[:, None, :]
+        begun = np.zeros_like(self._running)
+        num_lanes = begun.shape[1]
+        ends, lanes = np.nonzero(block.done)
+        episode, success = block.columns["episode"], block.columns["success"]
+        for end, lane in zip(ends.tolist(), lanes.tolist(), strict=True):
+            values = (sums[:, end, lane] - begun[:, lane]).tolist()
+            begun[:, lane] = sums[:, end, lane]
+            found = dict(zip(COUNTERS, values, strict=True))
+            end_step = (self._steps + end + 1) * num_lanes
+            self.episodes.append(
+                self._row(
+                    found, lane, int(episode[end, lane]), end_step, float(success[end, lane])
+                )
+            )
+        self._running = sums[:, -1] - begun
+        self._steps += sums.shape[1]
 
-    def end(
-        self, done: BoolArray, episode: Any, success: FloatArray
-    ) -> list[dict[str, Any]]:
-        """Closes the episodes of the lanes that are done, and returns their rows."""
-        rows = []
-        end_step = int(self._ended[0] + self._lanes[0].sum())
-        for lane in np.flatnonzero(done):
-            counts = dict(zip(COUNTERS, self._lanes[:, lane].tolist(), strict=True))
-            row = {"lane": int(lane), "episode": int(episode[lane]), "end_step": end_step}
-            row["length"] = int(counts["steps"])
-            row.update((name, self._typed(name, counts[name])) for name in COUNTERS[1:])
-            row["oversight_cost"] = self._money(counts)
-            row["success"] = float(success[lane])
-            rows.append({name: row[name] for name in EPISODE_COLUMNS})
-        self._close(done)
-        self.finished += len(rows)
-        self.episodes.extend(rows)
-        return rows
+    def _row(
+        self, found: dict[str, float], lane: int, episode: int, end_step: int, success: float
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = {name: self._typed(name, found[name]) for name in COUNTERS}
+        row["lane"], row["episode"], row["end_step"] = lane, episode, end_step
+        row["length"] = round(found["steps"])
+        row["oversight_cost"] = self._money(found)
+        row["success"] = success
+        return {name: row[name] for name in EPISODE_COLUMNS}
 
     def abandon(self, mask: BoolArray) -> None:
-        """Keeps the counts of episodes that a reset cut short, without counting the episodes."""
-        self._close(mask & (self._lanes[0] > 0))
-
-    def _close(self, mask: BoolArray) -> None:
-        self._ended += self._lanes[:, mask].sum(axis=1)
-        self._lanes[:, mask] = 0.0
+        """Forgets the running episodes that a reset cut short; the totals keep what they count."""
+        self._running[:, mask] = 0.0
 
     def _typed(self, name: str, value: float) -> float | int:
         if name in _NEED_TRUTH and not self.has_truth:
             return float("nan")
         return value if name in _REAL else round(value)
 
-    def _money(self, counts: Mapping[str, float]) -> float:
-        hours = counts["human_seconds"] / 3600.0
-        return self.wage_per_hour * hours + self.fee_per_review * counts["reviews"]
+    def _money(self, found: dict[str, float]) -> float:
+        hours = found["human_seconds"] / _SECONDS_PER_HOUR
+        return self.wage_per_hour * hours + self.fee_per_review * found["reviews"]
 
     @property
     def totals(self) -> dict[str, float | int]:
-        """Exact totals over all lanes and steps so far, unfinished episodes included."""
-        sums = dict(zip(COUNTERS, (self._ended + self._lanes.sum(axis=1)).tolist(), strict=True))
+        """Exact totals over all lanes and counted steps, unfinished episodes included."""
+        sums = dict(zip(COUNTERS, self._total.tolist(), strict=True))
         totals = {name: self._typed(name, value) for name, value in sums.items()}
-        totals["episodes"] = self.finished
+        totals["episodes"] = len(self.episodes)
         totals["oversight_cost"] = self._money(sums)
         return totals

@@ -19,6 +19,7 @@ from looplab.envs.core import (
 )
 from looplab.envs.errors import UsageError
 from looplab.oversight.memory import Memory
+from looplab.oversight.types import some
 
 NEEDS_TRUTH = (
     "nothing says which actions are unsafe: the environment offers no risk; pass risk=, a function "
@@ -101,8 +102,9 @@ class Proposals:
             self.tolerance, self._truth, self._estimate, lambda _: self._policy_step,
         )  # fmt: skip
         other.asked = self.asked
-        if "table" in self._cache:
-            other._cache["table"] = self._cache["table"]
+        for name in ("table", "least"):
+            if name in self._cache:
+                other._cache[name] = self._cache[name]
         return other
 
     def risk(self, source: str) -> FloatArray:
@@ -183,20 +185,33 @@ class Proposals:
         """
         found = self._cache.get("unsafe")
         if found is None:
-            risky = self.truth > self.tolerance + RISK_RESOLUTION
-            if risky.any() and hasattr(self.lanes.action_space, "n"):
-                least = self.truth_table.min(axis=1)
-                risky &= self.truth > least + RISK_RESOLUTION
-            found = self._cache["unsafe"] = risky
+            found = self.truth > self.tolerance + RISK_RESOLUTION
+            if some(found):
+                found &= self.truth > self._least + RISK_RESOLUTION
+            self._cache["unsafe"] = found
         return found
 
     @property
     def unavoidable(self) -> BoolArray:
         """States in which every action's risk exceeds the tolerance, shape (n,)."""
         risky = self.truth > self.tolerance + RISK_RESOLUTION
-        if risky.any() and hasattr(self.lanes.action_space, "n"):
-            return risky & (self.truth_table.min(axis=1) > self.tolerance + RISK_RESOLUTION)
-        return np.zeros(len(self), dtype=np.bool_)
+        if some(risky):
+            risky &= self._least > self.tolerance + RISK_RESOLUTION
+        return risky
+
+    @property
+    def _least(self) -> FloatArray:
+        """Risk of each state's safest action, (n,); 0 where actions are continuous."""
+        least = self._cache.get("least")
+        if least is None:
+            if not hasattr(self.lanes.action_space, "n"):
+                least = np.zeros(len(self))
+            elif self._truth is not None and "table" not in self._cache:
+                least = self.lanes.least_risk(check_source(self._truth))
+            else:
+                least = self.truth_table.min(axis=1)
+            self._cache["least"] = least
+        return least
 
     @property
     def safest(self) -> IntArray:

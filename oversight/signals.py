@@ -8,8 +8,8 @@ import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, Observations, Step
 from looplab.envs.errors import UsageError, choice, probability, within
+from looplab.oversight.decision import Decision
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.types import Decision
 
 #: Which action the algorithm learns about: proposed, executed, or (off-policy) both.
 CREDITS = ("proposed", "executed", "both")
@@ -80,7 +80,7 @@ class Signal:
         decision = outcome.decision
         if self.penalty:
             reward -= self.penalty * decision.charged
-        if self.beta:
+        if self.beta and np.count_nonzero(decision.rating):
             reward += self.beta * decision.rating
         if self.shaping is not None:
             reward += self.shaping(outcome)

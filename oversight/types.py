@@ -1,7 +1,7 @@
-"""Verdicts and decisions: small closed types that explain themselves."""
+"""Verdicts: a small closed vocabulary that explains itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,21 +15,24 @@ VERDICTS = ("approve", "modify", "reject", "escalate", "terminate")
 APPROVE, MODIFY, REJECT, ESCALATE, TERMINATE = range(len(VERDICTS))
 _CODES = {name: code for code, name in enumerate(VERDICTS)}
 
-#: Reason of a step in which no human was asked.
+#: Reason of a step in which no human was asked; its code is 0.
 NOT_ASKED = "not asked"
-#: Name of the overseer where nobody was asked.
+#: Name of the overseer where nobody was asked; its code is 0.
 NOBODY = "nobody"
 
 
 class Lexicon:
-    """Numbers for strings, so that arrays can hold reasons and names."""
+    """Numbers for strings, so that arrays can hold reasons and names.
 
-    def __init__(self, *texts: str) -> None:
+    Args:
+        first: the string with the number 0.
+    """
+
+    def __init__(self, first: str) -> None:
         self.texts: list[str] = []
         self._codes: dict[str, int] = {}
         self._groups: dict[tuple[str, ...], NDArray[np.int32]] = {}
-        for text in texts:
-            self.code(text)
+        self.code(first)
 
     def code(self, text: str) -> int:
         """Number of a string; a new one is given where it was not known."""
@@ -54,7 +57,7 @@ class Verdicts:
 
     Attributes:
         code: place in ``VERDICTS``, shape (n,).
-        seconds: human time that it took, shape (n,), at least 0.
+        seconds: human time that it took, at least 0; shape (n,), or one number for all.
         reason: place in ``reasons``, shape (n,).
         reasons: sentences that ``reason`` points to.
         overseer: who answered.
@@ -63,7 +66,7 @@ class Verdicts:
     """
 
     code: NDArray[np.int8]
-    seconds: FloatArray
+    seconds: FloatArray | float
     reason: NDArray[np.integer[Any]]
     reasons: tuple[str, ...]
     overseer: str
@@ -92,7 +95,7 @@ def as_verdicts(answer: Any, num_lanes: int, overseer: str) -> Verdicts:
             f"({', '.join(VERDICTS)}) or as booleans; got {answer!r}"
         )
     code = np.array([_code(item) for item in answer], dtype=np.int8)
-    return Verdicts(code, np.zeros(num_lanes), code, VERDICTS, overseer)
+    return Verdicts(code, 0.0, code, VERDICTS, overseer)
 
 
 def _code(item: Any) -> int:
@@ -103,107 +106,13 @@ def _code(item: Any) -> int:
     return _CODES[str(item)]
 
 
-def _flags(num_lanes: int) -> BoolArray:
-    return np.zeros(num_lanes, dtype=np.bool_)
-
-
-@dataclass(slots=True)
-class Decision:
-    """What oversight made of n proposals in one step; protocols fill it in, one after another.
-
-    All arrays have shape (n, ...).
-
-    Attributes:
-        executed: action that runs, at first the proposal itself.
-        lexicon: what the codes in ``reason`` and ``overseer`` mean.
-        verdict: code of the verdict on the proposal; approve where nobody objected.
-        asked: a human was asked about the proposal.
-        reviews: verdicts and ratings that humans gave on it.
-        watched: a human watched it, with no alarm pending and no override running.
-        refused: it was stopped by a verdict of its own.
-        noticed: it raised an alarm on the loop.
-        alarm_pending: an earlier alarm has not yet become an override.
-        standby: inside an override or a wait; counts as intervention only.
-        unconsidered: discarded while a review went on; not credited to the policy.
-        halted: the episode is stopped and the environment not stepped.
-        charged: the penalty falls due.
-        rating: what feedback says of the executed action: -1 unsafe, 0 nothing to say.
-        seconds: human time.
-        stale: an approval is executed in a later state than it was given for.
-        overdue: nobody answered in time.
-        reason: code of the reason.
-        overseer: code of the overseer's name.
-    """
-
-    executed: Actions
-    lexicon: Lexicon = field(repr=False)
-    verdict: NDArray[np.int8]
-    asked: BoolArray
-    reviews: NDArray[np.int64]
-    watched: BoolArray
-    refused: BoolArray
-    noticed: BoolArray
-    alarm_pending: BoolArray
-    standby: BoolArray
-    unconsidered: BoolArray
-    halted: BoolArray
-    charged: BoolArray
-    rating: FloatArray
-    seconds: FloatArray
-    stale: BoolArray
-    overdue: BoolArray
-    reason: NDArray[np.int32]
-    overseer: NDArray[np.int32]
-
-    @classmethod
-    def approving(cls, proposed: Actions, lexicon: Lexicon) -> "Decision":
-        """The decision that lets every proposal pass, nobody asked."""
-        n = len(proposed)
-        return cls(
-            executed=proposed.copy(),
-            lexicon=lexicon,
-            verdict=np.zeros(n, dtype=np.int8),
-            asked=_flags(n),
-            reviews=np.zeros(n, dtype=np.int64),
-            watched=_flags(n),
-            refused=_flags(n),
-            noticed=_flags(n),
-            alarm_pending=_flags(n),
-            standby=_flags(n),
-            unconsidered=_flags(n),
-            halted=_flags(n),
-            charged=_flags(n),
-            rating=np.zeros(n),
-            seconds=np.zeros(n),
-            stale=_flags(n),
-            overdue=_flags(n),
-            reason=np.full(n, lexicon.code(NOT_ASKED), dtype=np.int32),
-            overseer=np.full(n, lexicon.code(NOBODY), dtype=np.int32),
-        )
-
-    @property
-    def open(self) -> BoolArray:
-        """Lanes whose proposal no earlier protocol has refused, replaced or stopped."""
-        return ~(self.refused | self.standby | self.halted)
-
-    def say(self, mask: BoolArray, text: str) -> None:
-        """Records the reason in the masked lanes."""
-        self.reason[mask] = self.lexicon.code(text)
-
-    def note(self, mask: BoolArray, verdicts: Verdicts) -> None:
-        """Records verdict, reason and overseer in the masked lanes."""
-        np.copyto(self.verdict, verdicts.code, where=mask)
-        codes = self.lexicon.codes(verdicts.reasons)
-        np.copyto(self.reason, codes[verdicts.reason], where=mask)
-        self.overseer[mask] = self.lexicon.code(verdicts.overseer)
-
-
 def put(target: Actions, mask: BoolArray, values: Actions) -> None:
     """Writes the masked lanes' rows of ``values`` into ``target``, in place."""
-    target[mask] = values[mask]
+    if target.ndim > 1:
+        mask = mask.reshape(-1, *(1,) * (target.ndim - 1))
+    np.copyto(target, values, where=mask)
 
 
-def differs(left: Actions, right: Actions) -> BoolArray:
-    """Lanes whose actions are not equal, shape (n,)."""
-    unequal: BoolArray = left != right
-    return unequal if unequal.ndim == 1 else unequal.any(axis=tuple(range(1, unequal.ndim)))
+def some(mask: BoolArray) -> bool:
+    """Whether any lane is marked; much faster than ``mask.any()`` on short arrays."""
+    return bool(np.count_nonzero(mask))

@@ -10,10 +10,12 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from looplab.envs.annotated import ActionFunction, Annotated, CostFunction, RiskFunction, Transition
 from looplab.envs.core import Actions, BoolArray, FloatArray, Lanes, Observations, RiskSource, Step
 from looplab.envs.errors import EnvironmentFault, UsageError, choice
-from looplab.oversight.engine import Engine, Record, Settings, refuse_twice
+from looplab.oversight.decision import Record
+from looplab.oversight.engine import Engine, Settings, refuse_twice
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.protocols.base import OversightProtocol
 from looplab.oversight.signals import Signal
+from looplab.oversight.types import some
 from looplab.oversight.wrapper import Overseen, describe
 
 INFOS = ("ends", "full")
@@ -237,7 +239,7 @@ class OverseenVecEnv(VecEnvWrapper):
     Same decisions and trajectories as ``Overseen`` for the same seeds. ``rewards`` are learning
     rewards (a fresh array each step, because SB3 adds to it in place). At episode ends ``infos``
     hold ``episode`` (return ``r`` of the task, length ``l``), ``terminal_observation``,
-    ``TimeLimit.truncated`` and the episode's row of ``measures``; all else is in ``oversight.last``.
+    and ``TimeLimit.truncated``; all else is in ``oversight.last``.
 
     Args:
         venv: ``LanesVecEnv``, whose arrays are used directly, or any other VecEnv.
@@ -285,6 +287,10 @@ class OverseenVecEnv(VecEnvWrapper):
         self.oversight = Engine(self._lanes, protocol, signal, settings, ledger)
         self._actions: Actions | None = None
         self._everyone = np.ones(self.num_envs, dtype=np.bool_)
+        self._return = np.zeros(self.num_envs)
+        self._length = np.zeros(self.num_envs, dtype=np.int64)
+        #: False where a buffer of our own bootstraps the values of truncated lanes, all at once.
+        self.flag_timeouts = True
         self._ready = False
         self._seeded = False
 
@@ -303,6 +309,10 @@ class OverseenVecEnv(VecEnvWrapper):
         """Begins an episode in every lane."""
         if not self._seeded:
             self.seed()
+        if self._ready:
+            self.oversight.abandon(self._everyone)
+        self._return[:] = 0.0
+        self._length[:] = 0
         observation = self._lanes.reset()
         self.oversight.begin(self._everyone)
         self._ready = True
@@ -322,6 +332,8 @@ class OverseenVecEnv(VecEnvWrapper):
         self._actions = None
         done = record.done
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        self._return += record.reward
+        self._length += 1
         if self.infos_mode == "full":
             for lane, info in enumerate(infos):
                 info.update(self._own_info(lane))
@@ -329,8 +341,8 @@ class OverseenVecEnv(VecEnvWrapper):
                 info["reward"] = float(record.reward[lane])
                 info["oversight"] = describe(record, lane)
         observation = record.observation
-        if done.any():
-            self._end(record, infos)
+        if some(done):
+            self._end(record, done, infos)
             observation = self._lanes.reset(done)
             self.oversight.begin(done)
         return observation.copy(), record.learning_reward.astype(np.float32), done, infos
@@ -339,17 +351,19 @@ class OverseenVecEnv(VecEnvWrapper):
         infos: list[dict[str, Any]] | None = getattr(self._lanes, "infos", None)
         return {} if infos is None else infos[lane]
 
-    def _end(self, record: Record, infos: list[dict[str, Any]]) -> None:
+    def _end(self, record: Record, done: BoolArray, infos: list[dict[str, Any]]) -> None:
         """Says what Stable-Baselines3 must know of episodes that ended."""
-        for row in self.oversight.finished:
-            lane = row["lane"]
+        for lane in np.flatnonzero(done).tolist():
             info = infos[lane]
             info["terminal_observation"] = record.observation[lane].copy()
-            info["TimeLimit.truncated"] = bool(record.truncated[lane] and not record.terminated[lane])
-            info["episode"] = {"r": row["task_return"], "l": row["length"]}
-            info["measures"] = row
-            if not np.isnan(row["success"]):
-                info["is_success"] = bool(row["success"])
+            info["TimeLimit.truncated"] = self.flag_timeouts and bool(
+                record.truncated[lane] and not record.terminated[lane]
+            )
+            info["episode"] = {"r": float(self._return[lane]), "l": int(self._length[lane])}
+            if not np.isnan(record.success[lane]):
+                info["is_success"] = bool(record.success[lane])
+        self._return[done] = 0.0
+        self._length[done] = 0
 
     def env_method(self, method_name: str, *method_args: Any, **method_kwargs: Any) -> list[Any]:
         """Calls a method of the environments; stepping or resetting them goes through oversight.

@@ -10,7 +10,8 @@ from looplab.envs.annotated import ActionFunction, Annotated, CostFunction, Risk
 from looplab.envs.core import Actions, FloatArray
 from looplab.envs.errors import UsageError
 from looplab.envs.gym_lanes import GymLanes
-from looplab.oversight.engine import Engine, Record, Settings, refuse_twice
+from looplab.oversight.decision import Record
+from looplab.oversight.engine import Engine, Settings, refuse_twice
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.parts import CONFIDENCE, PROBABILITIES, needs
 from looplab.oversight.protocols.base import OversightProtocol
@@ -84,6 +85,8 @@ class Overseen(gym.Wrapper[Any, Any, Any, Any]):
         elif not self._seeded:
             self.oversight.reseed(int(np.random.SeedSequence().generate_state(1)[0]) % _SEED_RANGE)
         self._seeded = True
+        if self._ready:
+            self.oversight.abandon(self._all)
         observation, info = self._lanes.reset_lane(0, seed, options)
         self.oversight.begin(self._all)
         self._ready = True
@@ -146,15 +149,15 @@ def is_overseen(env: gym.Env[Any, Any]) -> bool:
 
 def describe(record: Record, lane: int) -> dict[str, Any]:
     """One lane's decision as a dictionary, the value of ``info["oversight"]``."""
-    texts = record.decision.lexicon.texts
+    decision = record.decision
     return {
         "proposed_action": _plain(record.proposed[lane]),
         "executed_action": _plain(record.executed[lane]),
         "verdict": VERDICTS[record.verdict[lane]],
         "reviewed": bool(record.reviewed[lane]),
         "intervened": bool(record.intervened[lane]),
-        "reason": texts[record.reason[lane]],
-        "overseer": texts[record.overseer[lane]],
+        "reason": decision.reasons.texts[record.reason[lane]],
+        "overseer": decision.names.texts[record.overseer[lane]],
         "human_seconds": float(record.seconds[lane]),
         "risk": float(record.risk[lane]),
         "reward": float(record.reward[lane]),

@@ -10,7 +10,7 @@ from looplab.envs.adapters.one_hot import OneHot
 from looplab.envs.annotated import Annotated, Transition
 from looplab.envs.core import FloatArray, IntArray
 from looplab.envs.drawing import DRAW_MODES, Frame, draw_grid
-from looplab.envs.errors import UsageError, whole
+from looplab.envs.errors import choice, whole
 from looplab.envs.exact import FiniteModel, exact_risk, optimal_values, safe_actions
 from looplab.envs.gym_lanes import GymLanes
 
@@ -76,6 +76,7 @@ def model() -> FiniteModel:
     world: Any = gym.make(ENV_ID).unwrapped
     states, actions = world.observation_space.n, world.action_space.n
     transition = np.zeros((states, actions, states))
+    harmless = np.zeros_like(transition)
     reward, harm = np.zeros((states, actions)), np.zeros((states, actions))
     terminal = np.zeros(states, dtype=np.bool_)
     for state, table in world.P.items():
@@ -83,9 +84,12 @@ def model() -> FiniteModel:
             for chance, new, gain, ended in outcomes:
                 transition[state, action, new] += chance
                 reward[state, action] += chance * gain
-                harm[state, action] += chance * (gain <= FALL_REWARD)
+                fell = gain <= FALL_REWARD
+                harmless[state, action, new] += chance * (not fell)
+                harm[state, action] += chance * fell
                 terminal[new] |= ended
-    return FiniteModel(transition, reward, harm, terminal, world.initial_state_distrib)
+    start = world.initial_state_distrib
+    return FiniteModel(transition, reward, harm, terminal, start, harmless)
 
 
 def make(max_episode_steps: int = MAX_EPISODE_STEPS, render_mode: str | None = None) -> Annotated:
@@ -100,8 +104,8 @@ def make(max_episode_steps: int = MAX_EPISODE_STEPS, render_mode: str | None = N
     Raises:
         UsageError: if an argument is out of range.
     """
-    if render_mode is not None and render_mode not in DRAW_MODES:
-        raise UsageError(f"render_mode must be one of {DRAW_MODES} or None, got {render_mode!r}")
+    if render_mode is not None:
+        choice("render_mode", render_mode, DRAW_MODES)
     whole("max_episode_steps", max_episode_steps, 1)
     env = CliffView(gym.make(ENV_ID, max_episode_steps=max_episode_steps, render_mode=render_mode))
     return Annotated(OneHot(env), cost=cost, risk=risk, hold=hold, correction=correction)

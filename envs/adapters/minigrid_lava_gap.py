@@ -50,8 +50,8 @@ def make(
         UsageError: if an argument is out of range, or MiniGrid is not installed.
     """
     choice("env_id", env_id, ENV_IDS)
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise UsageError(f"render_mode must be 'rgb_array' or None, got {render_mode!r}")
+    if render_mode is not None:
+        choice("render_mode", render_mode, RENDER_MODES)
     try:
         import minigrid  # noqa: F401  # registers its environments with Gymnasium
     except ImportError as error:

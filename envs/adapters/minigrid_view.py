@@ -2,7 +2,7 @@
 
 from collections import deque
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
@@ -39,7 +39,7 @@ class MiniGridView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
-        self._world: Any = env.unwrapped
+        self._world = cast(Any, env.unwrapped)
         self._inside = (self._world.width - 2, self._world.height - 2)
         size = 3 * self._inside[0] * self._inside[1] + DIRECTIONS
         self.observation_space = gym.spaces.Box(0.0, 1.0, (size,), np.float32)

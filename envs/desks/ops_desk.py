@@ -102,6 +102,7 @@ class OpsDesk(NativeLanes):
         self.signal: FloatArray = np.zeros(self.num_lanes)
         self.checked: BoolArray = np.zeros(self.num_lanes, dtype=np.bool_)
         self.refused: BoolArray = np.zeros(self.num_lanes, dtype=np.bool_)
+        self._no_risk = np.zeros(self.num_lanes)
         self.queue: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
 
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
@@ -175,6 +176,10 @@ class OpsDesk(NativeLanes):
     def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
         """Risk of one action per lane, (n,)."""
         return np.where(actions == FAST, self._fast_risk(source), 0.0)
+
+    def least_risk(self, source: RiskSource) -> FloatArray | None:
+        """0 in every state, (n,): the safe way is always open."""
+        return self._no_risk
 
     def correction(self) -> Actions | None:
         """Safe where the ticket is dangerous, else fast, (n,)."""

@@ -62,6 +62,7 @@ def model(slip: float = 0.2) -> FiniteModel:
     """The task as a finite model; lava tows back to the start within the same step."""
     chances = (1.0 - slip, slip / 2, slip / 2)
     transition = np.zeros((CELLS, len(MOVES), CELLS))
+    harmless = np.zeros_like(transition)
     harm = np.zeros((CELLS, len(MOVES)))
     reward = np.full((CELLS, len(MOVES)), STEP_REWARD)
     for cell in range(CELLS):
@@ -69,11 +70,12 @@ def model(slip: float = 0.2) -> FiniteModel:
             for chance, landing in zip(chances, _LANDING[cell, action], strict=True):
                 fell = _IS_LAVA[landing]
                 transition[cell, action, _START if fell else landing] += chance
+                harmless[cell, action, landing] += chance * (not fell)
                 harm[cell, action] += chance * fell
                 reward[cell, action] += chance * GOAL_REWARD * (landing == _GOAL)
     terminal = np.arange(CELLS) == _GOAL
     start = (np.arange(CELLS) == _START).astype(np.float64)
-    return FiniteModel(transition, reward, harm, terminal, start)
+    return FiniteModel(transition, reward, harm, terminal, start, harmless)
 
 
 @lru_cache(maxsize=32)
@@ -176,6 +178,10 @@ class LavaShortcut(NativeLanes):
     def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
         """Risk of one action per lane, (n,)."""
         return (self._risk if source == "exact" else self._harm)[self.cell, actions]
+
+    def least_risk(self, source: RiskSource) -> FloatArray | None:
+        """Risk of the safest action, (n,)."""
+        return (self._risk if source == "exact" else self._harm).min(axis=1)[self.cell]
 
     def correction(self) -> Actions | None:
         """The best action among those of the least risk, (n,)."""

@@ -5,7 +5,7 @@ import numpy as np
 from looplab.envs.errors import probability, within
 from looplab.oversight.parts import TRUTH
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.types import APPROVE, REJECT, Verdicts
+from looplab.oversight.types import REJECT, Verdicts
 
 #: By unsafe (0 or 1) + 2 x erred (0 or 1).
 _REASONS = ("safe", "unsafe", "safe, but refused in error", "unsafe, but missed")
@@ -38,13 +38,15 @@ class ScriptedOverseer:
     def __call__(self, proposals: Proposals) -> Verdicts:
         """Verdicts on all lanes' proposals; one draw per lane decides whether it errs."""
         unsafe = proposals.unsafe
-        rate = np.where(unsafe, self.miss_rate, self.false_alarm_rate)
-        errs = proposals.uniform(self) < rate if rate.any() else np.zeros_like(unsafe)
-        refuses = unsafe ^ errs
+        refuses, reason = unsafe, unsafe.view(np.int8)
+        if self.miss_rate or self.false_alarm_rate:
+            rate = np.where(unsafe, self.miss_rate, self.false_alarm_rate)
+            errs = proposals.uniform(self) < rate
+            refuses, reason = unsafe ^ errs, unsafe + np.int8(2) * errs
         return Verdicts(
-            code=np.where(refuses, REJECT, APPROVE).astype(np.int8),
-            seconds=np.full(len(proposals), self.review_seconds),
-            reason=unsafe + 2 * errs,
+            code=np.multiply(refuses, REJECT, dtype=np.int8),
+            seconds=self.review_seconds,
+            reason=reason,
             reasons=_REASONS,
             overseer=self.name,
         )

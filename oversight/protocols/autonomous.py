@@ -1,7 +1,7 @@
 """Out of the loop: the agent acts alone."""
 
+from looplab.oversight.decision import Decision
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.types import Decision
 
 
 class Autonomous:

@@ -5,17 +5,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from looplab.envs.core import BoolArray
+from looplab.envs.errors import UsageError
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, corrects, halts
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.triggers import Always, Trigger, describe
 from looplab.oversight.types import (
     APPROVE,
     ESCALATE,
     MODIFY,
     TERMINATE,
-    Decision,
     Verdicts,
     as_verdicts,
     put,
+    some,
 )
 
 
@@ -23,7 +26,7 @@ class OversightProtocol(Protocol):
     """Turns n proposals into one decision; may be followed by further protocols."""
 
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
-        """Fills in ``decision``, leaving alone lanes that are no longer ``decision.open``.
+        """Fills in ``decision``, leaving alone what is not ``decision.remaining()``.
 
         Args:
             proposals: what was proposed, and in which states.
@@ -49,19 +52,22 @@ def refuse(
 
     A ``terminate`` verdict and a fallback that halts stop the episode instead.
     """
-    if not mask.any():
+    if not some(mask):
         return
-    stop = mask & (verdicts.code == TERMINATE) if verdicts is not None else np.zeros_like(mask)
-    corrected = np.zeros_like(mask)
-    if verdicts is not None and verdicts.correction is not None:
-        corrected = mask & (verdicts.code == MODIFY)
-        put(decision.executed, corrected, np.asarray(verdicts.correction))
-    rest = mask & ~stop & ~corrected
+    rest = mask
+    if verdicts is not None:
+        stop = mask & (verdicts.code == TERMINATE)
+        if some(stop):
+            decision.halted |= stop
+            rest = rest & ~stop
+        if verdicts.correction is not None:
+            corrected = rest & (verdicts.code == MODIFY)
+            put(decision.executed, corrected, np.asarray(verdicts.correction))
+            rest = rest & ~corrected
     if halts(fallback):
-        stop |= rest
-    elif rest.any():
+        decision.halted |= rest
+    elif some(rest):
         put(decision.executed, rest, np.asarray(fallback(proposals)))
-    decision.halted |= stop
 
 
 def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
@@ -71,3 +77,16 @@ def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
         softened &= verdicts.code != ESCALATE
         verdicts.code = np.where(softened, MODIFY, verdicts.code).astype(np.int8)
     return verdicts
+
+
+def triggered(trigger: Trigger, proposals: Proposals) -> BoolArray | None:
+    """Lanes that a trigger names, shape (n,); None for all of them."""
+    if isinstance(trigger, Always):
+        return None
+    named = np.asarray(trigger(proposals))
+    if named.shape != (len(proposals),) or named.dtype != np.bool_:
+        raise UsageError(
+            f"trigger {describe(trigger)} must answer {len(proposals)} booleans, "
+            f"got shape {named.shape} of {named.dtype}"
+        )
+    return named

@@ -1,12 +1,11 @@
 """The human only rates: nothing is blocked."""
 
-import numpy as np
-
+from looplab.oversight.decision import Decision
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult
+from looplab.oversight.protocols.base import consult, triggered
 from looplab.oversight.triggers import Always, Trigger
-from looplab.oversight.types import APPROVE, NOBODY, Decision
+from looplab.oversight.types import APPROVE, some
 
 #: Rating of an executed action that the human calls unsafe.
 UNSAFE_RATING = -1.0
@@ -35,14 +34,15 @@ class Feedback:
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Rates the actions that will run."""
         rated = ~(decision.standby | decision.halted)
-        if not isinstance(self.trigger, Always):
-            rated &= self.trigger(proposals)
-        if not rated.any():
+        asked = triggered(self.trigger, proposals)
+        if asked is not None:
+            rated &= asked
+        if not some(rated):
             return
         verdicts = consult(self.overseer, proposals.having(decision.executed), rated)
         decision.rating[rated & (verdicts.code != APPROVE)] = UNSAFE_RATING
         decision.reviews += rated
-        decision.seconds += np.where(rated, verdicts.seconds, 0.0)
-        silent = rated & (decision.overseer == decision.lexicon.code(NOBODY))
+        decision.seconds += rated * verdicts.seconds
+        silent = rated & (decision.overseer == 0)  # nobody has said anything of it
         decision.note(silent, verdicts)
         decision.asked |= rated

@@ -4,13 +4,14 @@ import numpy as np
 
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError, choice, within
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, label, refuse
+from looplab.oversight.protocols.base import consult, label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
 from looplab.oversight.triggers import Always, Trigger
-from looplab.oversight.types import APPROVE, ESCALATE, Decision, Verdicts
+from looplab.oversight.types import APPROVE, ESCALATE, Verdicts, some
 
 WORLDS = ("paused", "running")
 TIMEOUTS = ("closed", "open")
@@ -83,23 +84,22 @@ class Gate:
         """Asks, and lets pass what is approved."""
         if self.world == "running":
             proposals.memory(self).run(proposals, decision, self.fallback)
-        asked = decision.open
-        if not isinstance(self.trigger, Always):
-            asked &= self.trigger(proposals)
-        if not asked.any():
+        asked = decision.remaining(triggered(self.trigger, proposals))
+        if not some(asked):
             return
         verdicts = label(consult(self.overseer, proposals, asked), self.fallback)
         self._escalate(asked, verdicts, decision)
         refused = asked & (verdicts.code != APPROVE)
         decision.asked |= asked
         decision.reviews += asked
-        decision.seconds += np.where(asked, verdicts.seconds, 0.0)
+        decision.seconds += asked * verdicts.seconds
         decision.note(asked, verdicts)
         decision.refused |= refused
         decision.charged |= refused
         if self.world == "running":
-            waits = asked & (verdicts.seconds > 0)
-            steps = steps_of(verdicts.seconds, self.step_seconds)
+            seconds = np.broadcast_to(verdicts.seconds, asked.shape)
+            waits = asked & (seconds > 0)
+            steps = steps_of(seconds, self.step_seconds)
             proposals.memory(self).add(waits, steps, proposals, verdicts)
             refuse(decision, waits, proposals, self.fallback)
             refused &= ~waits
@@ -109,8 +109,8 @@ class Gate:
         """Turns verdicts that came too late into ``escalate``, or lets them pass if so set."""
         if self.deadline_seconds is None:
             return
-        late = asked & (verdicts.seconds > self.deadline_seconds)
-        if late.any():
+        late = asked & (np.asarray(verdicts.seconds) > self.deadline_seconds)
+        if some(late):
             decision.overdue |= late
             outcome = ESCALATE if self.timeout == "closed" else APPROVE
             verdicts.code = np.where(late, outcome, verdicts.code).astype(np.int8)

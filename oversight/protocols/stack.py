@@ -1,9 +1,9 @@
 """Protocols one after another: each sees what the earlier ones let run."""
 
 from looplab.envs.errors import UsageError
+from looplab.oversight.decision import Decision
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.base import OversightProtocol
-from looplab.oversight.types import Decision
 
 
 class Stack:
@@ -25,3 +25,4 @@ class Stack:
         """Lets every protocol in turn fill in the decision."""
         for protocol in self.parts:
             protocol(proposals, decision)
+            decision.untouched = False

@@ -6,12 +6,13 @@ import numpy as np
 
 from looplab.envs.core import BoolArray, IntArray
 from looplab.envs.errors import probability, whole, within
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Correction, Fallback, corrects
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, label, refuse
+from looplab.oversight.protocols.base import consult, label, refuse, triggered
 from looplab.oversight.triggers import Always, Trigger
-from looplab.oversight.types import APPROVE, MODIFY, REJECT, Decision
+from looplab.oversight.types import APPROVE, MODIFY, REJECT, some
 
 OVERRIDDEN = "an override runs"
 PENDING = "an alarm is pending"
@@ -85,24 +86,25 @@ class Veto:
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Watches, raises alarms, and overrides."""
         alarm: Alarm = proposals.memory(self)
-        here = decision.open
+        here = decision.remaining()
         overridden = self._count_down(alarm, here, decision)
         pending = here & (alarm.delay > 0)
         watches = here & ~overridden & ~pending
-        if not isinstance(self.trigger, Always):
-            watches &= self.trigger(proposals)
+        asked = triggered(self.trigger, proposals)
+        if asked is not None:
+            watches &= asked
         decision.standby |= overridden
         decision.alarm_pending |= pending
         decision.watched |= watches
         decision.seconds += self.watch_seconds * (watches | pending | overridden)
         decision.say(watches, WATCHED)
-        if overridden.any():
+        if some(overridden):
             decision.say(overridden, OVERRIDDEN)
             decision.verdict[overridden] = MODIFY if corrects(self.fallback) else REJECT
             refuse(decision, overridden, proposals, self.fallback)
-        if pending.any():
+        if some(pending):
             decision.say(pending, PENDING)
-        if watches.any():
+        if some(watches):
             self._watch(alarm, watches, proposals, decision)
 
     def _count_down(self, alarm: Alarm, here: BoolArray, decision: Decision) -> BoolArray:
@@ -123,7 +125,7 @@ class Veto:
         noticed = watches & (verdicts.code != APPROVE)
         if self.vigilance < 1.0:
             noticed &= proposals.uniform(self) < self.vigilance
-        if not noticed.any():
+        if not some(noticed):
             return
         decision.noticed |= noticed
         decision.reviews += noticed

@@ -4,13 +4,14 @@ import numpy as np
 
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError, probability, whole, within
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, label, refuse
+from looplab.oversight.protocols.base import consult, label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
 from looplab.oversight.triggers import Always, Trigger
-from looplab.oversight.types import APPROVE, Decision
+from looplab.oversight.types import APPROVE, some
 
 ANNOUNCED = "announced, and nobody objected"
 
@@ -81,14 +82,12 @@ class VetoWindow:
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Executes what was announced, and announces what is proposed."""
         waiting: Waiting = proposals.memory(self)
-        here = decision.open
+        here = decision.remaining()
         waiting.run(proposals, decision, self.fallback)
-        announced = decision.open
-        if not isinstance(self.trigger, Always):
-            announced &= self.trigger(proposals)
+        announced = decision.remaining(triggered(self.trigger, proposals))
         decision.watched |= announced
         decision.seconds += self.watch_seconds * (announced | (here & decision.standby))
-        if not announced.any():
+        if not some(announced):
             return
         decision.say(announced, ANNOUNCED)
         verdicts = label(consult(self.overseer, proposals, announced), self.fallback)

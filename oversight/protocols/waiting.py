@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from looplab.envs.core import Actions, BoolArray, IntArray
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.base import refuse
-from looplab.oversight.types import APPROVE, MODIFY, TERMINATE, Decision, Verdicts, put
+from looplab.oversight.types import APPROVE, MODIFY, Verdicts, put, some
 
 WAITING = "an earlier proposal waits"
 EXECUTED = "the verdict on an earlier proposal takes effect"
@@ -60,17 +61,20 @@ class Waiting:
         The fallback runs until the verdict takes effect; then the approved action, or what the
         verdict put in its place. What is proposed meanwhile is discarded.
         """
-        waits = (self.steps > 0) & decision.open
-        if not waits.any():
+        if not some(self.steps):
+            return
+        waits = decision.remaining(self.steps > 0)
+        if not some(waits):
             return
         assert self.action is not None  # something was added
         self.steps[waits] -= 1
         due = waits & (self.steps == 0)
+        decision.untouched = False
         decision.standby |= waits
         decision.unconsidered |= waits
         decision.say(waits, WAITING)
         refuse(decision, waits & ~due, proposals, fallback)
-        if due.any():
+        if some(due):
             self._take_effect(due, proposals, decision, fallback)
 
     def _take_effect(

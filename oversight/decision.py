@@ -1,0 +1,255 @@
+"""Decisions and records: what oversight made of each proposal, and how the step went.
+
+Steps are kept in blocks of many at a time; a decision is a row of its block, so that recording it
+costs nothing, and what follows from it (misses, interventions, ...) is worked out for a whole block
+at once, by the same lines that serve a single step.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray
+from looplab.oversight.proposals import PolicyStep
+from looplab.oversight.types import APPROVE, Lexicon, Verdicts
+
+#: Columns that protocols fill in, with their types; all begin at 0.
+DECIDED: dict[str, Any] = {
+    "verdict": np.int8, "reviews": np.int8, "asked": np.bool_, "watched": np.bool_,
+    "refused": np.bool_, "noticed": np.bool_, "alarm_pending": np.bool_, "standby": np.bool_,
+    "unconsidered": np.bool_, "halted": np.bool_, "charged": np.bool_, "rating": np.float64,
+    "seconds": np.float64, "stale": np.bool_, "overdue": np.bool_, "reason": np.int32,
+    "overseer": np.int32,
+}  # fmt: skip
+#: Columns that the engine fills in.
+HAPPENED: dict[str, Any] = {
+    "episode": np.int64, "step": np.int64, "risk": np.float64, "risky": np.bool_,
+    "no_safe_action": np.bool_, "reward": np.float64, "learning_reward": np.float64,
+    "cost": np.float64, "catastrophe": np.bool_, "terminated": np.bool_, "truncated": np.bool_,
+    "success": np.float64,
+}  # fmt: skip
+
+
+class Decision:
+    """What oversight made of n proposals in one step; protocols fill it in, one after another.
+
+    All arrays have shape (n, ...).
+
+    Attributes:
+        executed: action that runs, at first the proposal itself.
+        verdict: code of the verdict on the proposal; approve where nobody objected.
+        reviews: verdicts and ratings that humans gave on it.
+        asked: a human was asked about the proposal.
+        watched: a human watched it, with no alarm pending and no override running.
+        refused: it was stopped by a verdict of its own.
+        noticed: it raised an alarm on the loop.
+        alarm_pending: an earlier alarm has not yet become an override.
+        standby: inside an override or a wait; counts as intervention only.
+        unconsidered: discarded while a review went on; not credited to the policy.
+        halted: the episode is stopped and the environment not stepped.
+        charged: the penalty falls due.
+        rating: what feedback says of the executed action: -1 unsafe, 0 nothing to say.
+        seconds: human time.
+        stale: an approval is executed in a later state than it was given for.
+        overdue: nobody answered in time.
+        reason: code of the reason in ``reasons``.
+        overseer: code of the overseer's name in ``names``.
+        untouched: no earlier protocol has refused, replaced or stopped anything.
+    """
+
+    __slots__ = ("executed", "names", "reasons", "untouched", *DECIDED)
+
+    executed: Actions
+    reasons: Lexicon
+    names: Lexicon
+    untouched: bool
+    verdict: NDArray[np.int8]
+    reviews: NDArray[np.int8]
+    asked: BoolArray
+    watched: BoolArray
+    refused: BoolArray
+    noticed: BoolArray
+    alarm_pending: BoolArray
+    standby: BoolArray
+    unconsidered: BoolArray
+    halted: BoolArray
+    charged: BoolArray
+    rating: FloatArray
+    seconds: FloatArray
+    stale: BoolArray
+    overdue: BoolArray
+    reason: NDArray[np.int32]
+    overseer: NDArray[np.int32]
+
+    def remaining(self, mask: BoolArray | None = None) -> BoolArray:
+        """Lanes, among the masked ones, that nothing has refused, replaced or stopped yet.
+
+        Returns a fresh array of shape (n,).
+        """
+        if self.untouched:
+            return np.ones(len(self.verdict), np.bool_) if mask is None else mask.copy()
+        free: BoolArray = ~(self.refused | self.standby | self.halted)
+        return free if mask is None else free & mask
+
+    def say(self, mask: BoolArray, text: str) -> None:
+        """Records the reason in the masked lanes."""
+        np.copyto(self.reason, self.reasons.code(text), where=mask)
+
+    def note(self, mask: BoolArray, verdicts: Verdicts) -> None:
+        """Records verdict, reason and overseer in the masked lanes."""
+        np.copyto(self.verdict, verdicts.code, where=mask)
+        np.copyto(self.reason, self.reasons.codes(verdicts.reasons)[verdicts.reason], where=mask)
+        np.copyto(self.overseer, self.names.code(verdicts.overseer), where=mask)
+
+
+class Record:
+    """One step of n lanes as it went, or a block of steps; arrays of shape (..., n).
+
+    The columns are those of ``Decision`` and of ``HAPPENED``; the properties score overseers
+    against the truth. Never changed once the step is over.
+    """
+
+    __slots__ = ("columns", "decision", "executed", "observation", "policy", "proposed")
+
+    def __init__(
+        self, columns: dict[str, Any], proposed: Actions, executed: Actions, decision: Decision
+    ) -> None:
+        self.columns = columns
+        self.proposed = proposed
+        self.executed = executed
+        #: Of a single step; of a block, the one of its last step.
+        self.decision = decision
+        #: After the step and before any reset, of a single step.
+        self.observation: Any = None
+        #: What the policy knew, of a single step; None where nobody can tell.
+        self.policy: PolicyStep | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """A column by its name."""
+        try:
+            return self.columns[name]
+        except KeyError:
+            raise AttributeError(f"a record has no column {name!r}") from None
+
+    def __len__(self) -> int:
+        return len(self.proposed)
+
+    @property
+    def lane(self) -> IntArray:
+        """Number of each lane, shape (n,)."""
+        return np.arange(self.columns["verdict"].shape[-1])
+
+    @property
+    def done(self) -> BoolArray:
+        """The episode ended in this step."""
+        ended: BoolArray = self.terminated | self.truncated
+        return ended
+
+    @property
+    def unsafe(self) -> BoolArray:
+        """Unsafe, and not inside an override or a wait."""
+        found: BoolArray = self.risky & ~self.standby
+        return found
+
+    @property
+    def unavoidable(self) -> BoolArray:
+        """Every action exceeded the tolerance, and neither an override nor a wait ran."""
+        found: BoolArray = self.no_safe_action & ~self.standby
+        return found
+
+    @property
+    def reviewed(self) -> BoolArray:
+        """A human gave a verdict or a rating."""
+        found: BoolArray = self.reviews > 0
+        return found
+
+    @property
+    def intervened(self) -> BoolArray:
+        """What ran differs from what was proposed, or the episode was stopped."""
+        unequal: BoolArray = self.executed != self.proposed
+        if unequal.ndim > self.columns["halted"].ndim:
+            unequal = unequal.any(axis=tuple(range(self.columns["halted"].ndim, unequal.ndim)))
+        return unequal | self.columns["halted"]
+
+    @property
+    def _passed(self) -> BoolArray:
+        passed: BoolArray = self.unsafe & ~self.refused & ~self.halted
+        return passed
+
+    @property
+    def _aware(self) -> BoolArray:
+        aware: BoolArray = self.noticed | self.alarm_pending
+        return aware
+
+    @property
+    def late(self) -> BoolArray:
+        """Unsafe and executed although noticed on the loop: the override had not begun."""
+        return self._passed & self._aware
+
+    @property
+    def miss(self) -> BoolArray:
+        """Unsafe and not stopped, although reviewed, or watched with nothing pending."""
+        found: BoolArray = self._passed & ~self._aware & (self.reviewed | self.watched)
+        return found
+
+    @property
+    def unasked(self) -> BoolArray:
+        """Unsafe and executed without anyone asked."""
+        found: BoolArray = self._passed & ~self._aware & ~self.reviewed & ~self.watched
+        return found
+
+    @property
+    def false_alarm(self) -> BoolArray:
+        """Safe, and its own verdict was not approve."""
+        found: BoolArray = (self.verdict != APPROVE) & self.asked & ~self.standby & ~self.risky
+        return found
+
+
+class Block:
+    """Room for the records of many steps; every step is one row, every row fresh.
+
+    Args:
+        steps: number of rows.
+        actions: n actions, whose shape and type the rows take.
+        reasons: what the codes of reasons mean.
+        names: what the codes of overseers mean.
+    """
+
+    def __init__(self, steps: int, actions: Actions, reasons: Lexicon, names: Lexicon) -> None:
+        shape = (steps, len(actions))
+        self.steps = steps
+        self.filled = 0
+        self._reasons, self._names = reasons, names
+        self._columns = {
+            name: np.zeros(shape, dtype) for name, dtype in (DECIDED | HAPPENED).items()
+        }
+        self._columns["success"][:] = np.nan
+        self._proposed = np.zeros((steps, *actions.shape), actions.dtype)
+        self._executed = np.zeros((steps, *actions.shape), actions.dtype)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no row left."""
+        return self.filled == self.steps
+
+    def row(self, proposed: Actions) -> Record:
+        """The next row, with every proposal approved and nobody asked."""
+        at = self.filled
+        self.filled += 1
+        self._proposed[at] = proposed
+        self._executed[at] = proposed
+        return self._record(at)
+
+    def _record(self, at: Any) -> Record:
+        columns = {name: column[at] for name, column in self._columns.items()}
+        decision = Decision()
+        decision.executed = self._executed[at]
+        decision.reasons, decision.names, decision.untouched = self._reasons, self._names, True
+        for name in DECIDED:
+            setattr(decision, name, columns[name])
+        return Record(columns, self._proposed[at], decision.executed, decision)
+
+    def since(self, first: int) -> Record:
+        """The filled rows from ``first`` on, as one record of shape (steps, n)."""
+        return self._record(slice(first, self.filled))

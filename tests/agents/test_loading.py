@@ -1,0 +1,115 @@
+"""Anybody's model file: weights only, unless it is trusted."""
+
+import base64
+import json
+import pickle
+import zipfile
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from looplab.agents.lanes_vec_env import LanesVecEnv
+from looplab.agents.loading import load
+from looplab.envs.desks.ops_desk import OpsDesk
+from looplab.envs.errors import UsageError
+from looplab.envs.grids.lava_shortcut import LavaShortcut
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from torch import nn
+
+
+def ops():
+    return LanesVecEnv(OpsDesk(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (PPO, {}),
+        (PPO, {"net_arch": [32, 16]}),
+        (PPO, {"net_arch": {"pi": [8], "vf": [16, 16]}, "activation_fn": nn.ReLU}),
+        (A2C, {}),
+        (DQN, {"net_arch": [24]}),
+    ],
+)
+def test_a_foreign_model_acts_as_it_did(kind, settings, tmp_path):
+    venv = ops()
+    original = kind("MlpPolicy", venv, policy_kwargs=settings, seed=3, device="cpu")
+    original.save(tmp_path / "model")
+    loaded = load(tmp_path / "model.zip", venv)
+    observation = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    expected, _ = original.predict(observation, deterministic=True)
+    assert loaded.predict(observation, deterministic=True)[0].tolist() == expected.tolist()
+
+
+def test_a_continuous_foreign_model_acts_as_it_did(tmp_path):
+    env = gym.make("Pendulum-v1")
+    original = SAC("MlpPolicy", env, policy_kwargs={"net_arch": [20, 10]}, device="cpu", buffer_size=9)
+    original.save(tmp_path / "model")
+    loaded = load(tmp_path / "model.zip", env)
+    observation = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    expected, _ = original.predict(observation, deterministic=True)
+    np.testing.assert_allclose(loaded.predict(observation, deterministic=True)[0], expected)
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def plant(path, target):
+    """A model file whose readable part unpickles into a file being made."""
+    PPO("MlpPolicy", ops(), device="cpu").save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    data = json.loads(parts["data"])
+    data["policy_class"][":serialized:"] = base64.b64encode(pickle.dumps(Bomb(target))).decode()
+    parts["data"] = json.dumps(data).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def test_code_in_a_model_file_does_not_run_unless_it_is_trusted(tmp_path):
+    path, target = tmp_path / "model.zip", tmp_path / "ran"
+    plant(path, target)
+    load(path, ops())
+    assert not target.exists()
+    with pytest.warns(ResourceWarning), pytest.raises(Exception):  # noqa: B017, PT011
+        load(path, ops(), trust=True)
+    assert target.exists(), "the planted code is harmless: the test proves nothing"
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    path, target = tmp_path / "model.zip", tmp_path / "ran"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("policy.pth", pickle.dumps(Bomb(target)))
+    with pytest.raises(UsageError, match="holds no plain weights"):
+        load(path, ops())
+    assert not target.exists()
+
+
+def test_what_is_no_such_model_is_named(tmp_path):
+    with pytest.raises(UsageError, match="no model file at"):
+        load(tmp_path / "missing.zip", ops())
+    (tmp_path / "text.zip").write_text("hello")
+    with pytest.raises(UsageError, match="not a zip file"):
+        load(tmp_path / "text.zip", ops())
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("readme", "hello")
+    with pytest.raises(UsageError, match=r"holds no policy\.pth"):
+        load(tmp_path / "other.zip", ops())
+    TD3("MlpPolicy", gym.make("Pendulum-v1"), device="cpu", buffer_size=9).save(tmp_path / "td3")
+    with pytest.raises(UsageError, match="not the model of a known family"):
+        load(tmp_path / "td3.zip", gym.make("Pendulum-v1"))
+
+
+def test_a_model_of_another_task_is_named(tmp_path):
+    PPO("MlpPolicy", ops(), device="cpu").save(tmp_path / "model")
+    with pytest.raises(UsageError, match="does not fit this environment"):
+        load(tmp_path / "model.zip", LanesVecEnv(LavaShortcut(2)))
+    DQN("MlpPolicy", ops(), device="cpu", buffer_size=9).save(tmp_path / "dqn")
+    with pytest.raises(UsageError, match="is a DQN model and cannot act in Box"):
+        load(tmp_path / "dqn.zip", gym.make("Pendulum-v1"))

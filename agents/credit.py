@@ -18,6 +18,8 @@ from looplab.envs.errors import LoopLabError, UsageError
 from looplab.oversight.decision import Record
 from looplab.oversight.engine import Engine
 from looplab.oversight.parts import walk
+from looplab.oversight.types import some
+from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 
 def discards_proposals(protocol: Any) -> bool:
@@ -48,16 +50,22 @@ def check(algorithm: type[BaseAlgorithm], engine_signal_credit: str, protocol: A
 class CreditedRollouts(RolloutBuffer):
     """A rollout buffer that can store executed actions, and leaves out discarded proposals.
 
+    It also bootstraps the values of truncated lanes all at once, where SB3 runs one pass per lane.
+
     Args:
         engine: the engine whose last step belongs to the transition that is added.
+        policy: the model's policy, which values the last states of truncated episodes.
         executed: store the executed action where it differs from the proposed one, with its
             log-probability under the logits of that same step.
         *arguments: as ``RolloutBuffer``.
         **settings: as ``RolloutBuffer``.
     """
 
-    def __init__(self, engine: Engine, executed: bool, *arguments: Any, **settings: Any) -> None:
+    def __init__(
+        self, engine: Engine, policy: Any, executed: bool, *arguments: Any, **settings: Any
+    ) -> None:
         self._engine = engine
+        self._policy = policy
         self._executed = executed
         super().__init__(*arguments, **settings)
 
@@ -78,8 +86,11 @@ class CreditedRollouts(RolloutBuffer):
         """Adds one step of all lanes, with the action that is credited."""
         record = _last(self._engine)
         self.considered[self.pos] = ~record.unconsidered
+        timeouts = record.truncated & ~record.terminated
+        if some(timeouts):
+            reward = reward + timeouts * self._gamma_values(record.observation)
         replaced = record.intervened & ~record.halted
-        if self._executed and replaced.any():
+        if self._executed and some(replaced):
             policy = record.policy
             if not isinstance(policy, PolicyOutput):
                 raise UsageError("credit=executed needs the policy's logits of the same step")
@@ -88,6 +99,13 @@ class CreditedRollouts(RolloutBuffer):
             log_prob = torch.where(mask, new, log_prob)
             action = np.where(replaced[:, None], record.executed[:, None], action)
         super().add(obs, action, reward, episode_start, value, log_prob)
+
+    def _gamma_values(self, observation: Any) -> Any:
+        """Discounted values of the states in which episodes were cut off, shape (n,)."""
+        tensor = self._policy.obs_to_tensor(observation)[0]
+        with torch.no_grad():
+            values: torch.Tensor = self._policy.predict_values(tensor)
+        return self.gamma * values.numpy().reshape(-1)
 
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
         """Minibatches in random order, without discarded proposals.
@@ -198,30 +216,31 @@ def _last(engine: Engine) -> Record:
     return engine.last
 
 
-def credit(model: BaseAlgorithm, engine: Engine) -> None:
-    """Gives the model the buffer that its signal's credit asks for; a stock one where that will do.
+def credit(model: BaseAlgorithm, venv: OverseenVecEnv) -> None:
+    """Gives the model the buffer that its signal's credit asks for.
 
     The buffer is an instance of the running model only: the model's settings, and so its saved
     file, name Stable-Baselines3's own classes.
 
     Args:
         model: an SB3 model on an overseen environment.
-        engine: the engine of that environment.
+        venv: that environment.
 
     Raises:
         UsageError: for a combination without a sound meaning.
     """
+    engine = venv.oversight
     wanted = engine.signal.credit
     check(type(model), wanted, engine.protocol)
     if isinstance(model, OnPolicyAlgorithm):
         if wanted == "executed" and not isinstance(model.action_space, gym.spaces.Discrete):
             raise UsageError("credit=executed with an on-policy algorithm needs discrete actions")
-        if wanted == "executed" or discards_proposals(engine.protocol):
-            model.rollout_buffer = CreditedRollouts(
-                engine, wanted == "executed", model.n_steps, model.observation_space,
-                model.action_space, device=model.device, gamma=model.gamma,
-                gae_lambda=model.gae_lambda, n_envs=model.n_envs,
-            )  # fmt: skip
+        model.rollout_buffer = CreditedRollouts(
+            engine, model.policy, wanted == "executed", model.n_steps, model.observation_space,
+            model.action_space, device=model.device, gamma=model.gamma,
+            gae_lambda=model.gae_lambda, n_envs=model.n_envs,
+        )  # fmt: skip
+        venv.flag_timeouts = False
     elif isinstance(model, OffPolicyAlgorithm) and wanted != "proposed":
         model.replay_buffer = CreditedReplay(
             engine, model.policy, wanted == "both", model.buffer_size, model.observation_space,

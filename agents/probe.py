@@ -1,7 +1,5 @@
 """Reads what the policy thought, from the forward pass that the algorithm made anyway."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -25,22 +23,16 @@ STALE = (
 
 
 class PolicyOutput:
-    """Logits of one step, and what follows from them.
+    """What a policy knew of one step's proposals.
 
     Args:
-        logits: unnormalised log-probabilities of every action, shape (n, A).
+        log_probabilities: of every action, shape (n, A).
         proposed: the action that was chosen in each lane, shape (n,).
     """
 
-    def __init__(self, logits: FloatArray, proposed: Actions) -> None:
-        self.logits = logits
+    def __init__(self, log_probabilities: FloatArray, proposed: Actions) -> None:
+        self.log_probabilities = log_probabilities
         self._proposed = proposed
-
-    @cached_property
-    def log_probabilities(self) -> FloatArray:
-        """Log-probability of every action, shape (n, A)."""
-        shifted = self.logits - self.logits.max(axis=1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
     @cached_property
     def probabilities(self) -> FloatArray:
@@ -57,71 +49,21 @@ class PolicyOutput:
         return self.log_probabilities[np.arange(len(actions)), actions]
 
 
-class PolicyProbe:
-    """Keeps the logits of the last rollout step, for that one step.
+class ActorProbe:
+    """Reads the distribution that an actor-critic keeps of its last forward pass.
 
-    An actor-critic's logits are kept only while the policy itself is called (as SB3 does when it
-    collects), not in ``evaluate_actions`` or ``predict``; a Q-network's only while it is not in
-    training mode. Evaluation, which calls ``predict``, says so with ``listening``.
+    SB3's policy makes a new distribution object in every pass, so one that was read before is
+    stale; one that carries gradients comes from training, not from acting.
 
     Args:
-        model: PPO (or another actor-critic) with discrete actions, or DQN.
-        confidence: ``softmax_q`` to read a DQN's Q-values as logits; None: a DQN has no confidence.
-        temperature: of that softmax, above 0.
-
-    Raises:
-        UsageError: if the model's policy has no probabilities.
+        model: an actor-critic such as PPO, with discrete actions.
     """
 
-    def __init__(
-        self, model: BaseAlgorithm, confidence: str | None = None, temperature: float = 1.0
-    ) -> None:
-        if not isinstance(model.action_space, gym.spaces.Discrete):
-            raise UsageError("confidence needs discrete actions: a density is no probability")
-        self._temperature = within("temperature", temperature, np.finfo(np.float64).tiny)
-        self._num_actions = int(model.action_space.n)
-        self._logits: torch.Tensor | None = None
-        self._chosen: torch.Tensor | None = None
-        self._open = False
+    def __init__(self, model: BaseAlgorithm) -> None:
         policy = model.policy
-        if isinstance(policy, ActorCriticPolicy):
-            self._explores = False
-            self._handles = [
-                policy.register_forward_pre_hook(self._begin),
-                policy.action_net.register_forward_hook(self._keep),
-                policy.register_forward_hook(self._end),
-            ]
-        elif isinstance(model, DQN) and confidence == "softmax_q":
-            self._explores = True
-            self._handles = [model.q_net.register_forward_hook(self._keep_values)]
-        else:
-            raise UsageError(
-                f"{type(model).__name__} has no action probabilities; a trigger on confidence needs "
-                "agent.confidence=softmax_q (DQN) or an actor-critic such as PPO"
-            )
-
-    def _begin(self, module: Any, arguments: Any) -> None:
-        self._open = True
-
-    def _keep(self, module: Any, arguments: Any, output: torch.Tensor) -> None:
-        if self._open:
-            self._logits, self._chosen = output, None
-
-    def _end(self, module: Any, arguments: Any, output: Any) -> None:
-        self._open, self._chosen = False, output[0]
-
-    def _keep_values(self, module: Any, arguments: Any, output: torch.Tensor) -> None:
-        if not module.training:
-            self._logits, self._chosen = output / self._temperature, output.argmax(dim=1)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Keeps the logits of ``predict`` too, for as long as the context lasts."""
-        self._open = True
-        try:
-            yield
-        finally:
-            self._open = False
+        assert isinstance(policy, ActorCriticPolicy)  # ``probe`` has looked
+        self._kept = policy.action_dist
+        self._read: Any = getattr(self._kept, "distribution", None)
 
     def __call__(self, proposed: Actions) -> PolicyOutput:
         """What the policy knew of these proposals; each forward pass serves once.
@@ -130,29 +72,85 @@ class PolicyProbe:
             proposed: shape (n,).
 
         Raises:
-            UsageError: if there was no forward pass for exactly these lanes.
+            UsageError: if there was no forward pass for just these lanes.
         """
-        logits, chosen = self._logits, self._chosen
-        self._logits = self._chosen = None
-        if self._explores and not self._matches(logits, chosen, proposed):
-            uniform = np.zeros((len(proposed), self._num_actions))
-            return PolicyOutput(uniform, proposed)  # a random exploration step: 1 / actions
-        if logits is None or len(logits) != len(proposed):
+        distribution: Any = getattr(self._kept, "distribution", None)
+        if distribution is None or distribution is self._read:
             raise UsageError(STALE)
-        if chosen is not None and not np.array_equal(chosen.numpy().reshape(-1), proposed):
+        self._read = distribution
+        logits: torch.Tensor = distribution.logits  # normalised by torch
+        if logits.requires_grad or len(logits) != len(proposed):
             raise UsageError(STALE)
-        return PolicyOutput(logits.detach().numpy(), proposed)
-
-    @staticmethod
-    def _matches(
-        logits: torch.Tensor | None, chosen: torch.Tensor | None, proposed: Actions
-    ) -> bool:
-        if logits is None or chosen is None or len(logits) != len(proposed):
-            return False
-        return bool(np.array_equal(chosen.numpy(), proposed))
+        return PolicyOutput(logits.numpy(), proposed)
 
     def close(self) -> None:
-        """Takes the hooks off, so that the model is stock again."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        """Leaves the model as it was: nothing was changed."""
+
+
+class QProbe:
+    """Reads a Q-network's values as logits: the named softmax of Q.
+
+    A random exploration step runs no forward pass; there each action had probability 1 / actions.
+
+    Args:
+        model: a DQN.
+        temperature: of the softmax, above 0.
+    """
+
+    def __init__(self, model: DQN, temperature: float) -> None:
+        self._temperature = within("temperature", temperature, np.finfo(np.float64).tiny)
+        assert isinstance(model.action_space, gym.spaces.Discrete)  # DQN has no other
+        self._num_actions = int(model.action_space.n)
+        self._values: torch.Tensor | None = None
+        self._handle = model.q_net.register_forward_hook(self._keep)
+
+    def _keep(self, module: Any, arguments: Any, output: torch.Tensor) -> None:
+        if not module.training:  # in training mode it is the loss that asks
+            self._values = output.detach()
+
+    def __call__(self, proposed: Actions) -> PolicyOutput:
+        """What the Q-network says of these proposals; each forward pass serves once.
+
+        Args:
+            proposed: shape (n,).
+        """
+        values, self._values = self._values, None
+        if (
+            values is None
+            or len(values) != len(proposed)
+            or not np.array_equal(values.argmax(dim=1).numpy(), proposed)
+        ):
+            uniform = np.full((len(proposed), self._num_actions), -np.log(self._num_actions))
+            return PolicyOutput(uniform, proposed)
+        return PolicyOutput(
+            torch.log_softmax(values / self._temperature, dim=1).numpy(), proposed
+        )
+
+    def close(self) -> None:
+        """Takes the hook off, so that the model is stock again."""
+        self._handle.remove()
+
+
+def probe(
+    model: BaseAlgorithm, confidence: str | None = None, temperature: float = 1.0
+) -> ActorProbe | QProbe:
+    """What reads the probabilities of a model's actions.
+
+    Args:
+        model: an actor-critic such as PPO, or a DQN.
+        confidence: ``softmax_q`` to read a DQN's Q-values as logits; None: a DQN has no confidence.
+        temperature: of that softmax, above 0.
+
+    Raises:
+        UsageError: if the model's policy has no probabilities.
+    """
+    if not isinstance(model.action_space, gym.spaces.Discrete):
+        raise UsageError("confidence needs discrete actions: a density is no probability")
+    if isinstance(model.policy, ActorCriticPolicy):
+        return ActorProbe(model)
+    if isinstance(model, DQN) and confidence == "softmax_q":
+        return QProbe(model, temperature)
+    raise UsageError(
+        f"{type(model).__name__} has no action probabilities; a trigger on confidence needs "
+        "agent.confidence=softmax_q (DQN) or an actor-critic such as PPO"
+    )

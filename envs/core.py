@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from looplab.envs.errors import UsageError, unknown, whole
-from looplab.envs.streams import MAX_DRAWS, Streams
+from looplab.envs.streams import MAX_DRAWS, StepDraws, Streams
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -154,6 +154,9 @@ class Lanes(ABC):
         raise UsageError(f"{type(self).__name__} has no picture")
 
 
+_NO_DRAWS: FloatArray = np.zeros((0, 0))
+
+
 class NativeLanes(Lanes):
     """Base of LoopLab's own tasks: state in named arrays, draws from a stream per lane and episode.
 
@@ -172,6 +175,7 @@ class NativeLanes(Lanes):
     STEP_DRAWS: ClassVar[int]
     ACTIONS: ClassVar[tuple[str, ...]] = ()
     hold_action: int
+    _checked: "ActionCheck | None" = None
     _hold: IntArray = np.zeros(0, dtype=np.int64)
 
     def __init__(self, num_lanes: int = 1, max_episode_steps: int = 50, seed: int = 0) -> None:
@@ -183,10 +187,14 @@ class NativeLanes(Lanes):
 
     def reseed(self, seed: int) -> None:
         """Lane i draws from ``seed + i`` from the next reset on, beginning with episode 0."""
-        self._streams = Streams(self.num_lanes, "environment", seed)
+        self._draw_from(Streams(self.num_lanes, "environment", seed))
         self.seed = int(seed)
         self.episode = np.full(self.num_lanes, -1, dtype=np.int64)
         self.elapsed = np.zeros(self.num_lanes, dtype=np.int64)
+
+    def _draw_from(self, streams: Streams) -> None:
+        self._streams = streams
+        self._draws = StepDraws(streams, self.STEP_DRAWS, self._prepare)
 
     def reset(self, mask: BoolArray | None = None) -> Observations:
         """Begins a new episode in the masked lanes (all by default); returns all observations."""
@@ -194,24 +202,28 @@ class NativeLanes(Lanes):
             mask = np.ones(self.num_lanes, dtype=np.bool_)
         self.episode[mask] += 1
         self.elapsed[mask] = 0
-        draws = self._streams.uniforms(self.episode, self.elapsed, self.RESET_DRAWS)
+        draws = _NO_DRAWS
+        if self.RESET_DRAWS:
+            draws = self._streams.uniforms(self.episode, self.elapsed, self.RESET_DRAWS)
+        self._draws.begin(mask, self.episode)
         self._begin(mask, draws)
         self.observation = self._observe()
         return self.observation
 
     def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
         """Runs one action in the active lanes (all by default)."""
-        actions = checked_actions(self.action_space, actions, self.num_lanes)
+        if self._checked is None:
+            self._checked = ActionCheck(self.action_space, self.num_lanes)
+        actions = self._checked(actions)
         frozen = None if active is None or active.all() else ~active
         if frozen is not None:
             kept = {name: getattr(self, name)[frozen].copy() for name in self.STATE}
         self.elapsed += 1
-        draws = self._streams.uniforms(self.episode, self.elapsed, self.STEP_DRAWS)
+        draws = self._draws.take(self.episode, self.elapsed)
         reward, terminated, cost = self._advance(actions, draws)
-        truncated = self.elapsed >= self.max_episode_steps
-        if terminated.any():
-            truncated &= ~terminated
+        truncated = (self.elapsed >= self.max_episode_steps) & ~terminated
         if frozen is not None:
+            self._draws.forget()
             for name, values in kept.items():
                 getattr(self, name)[frozen] = values
             self.elapsed[frozen] -= 1
@@ -234,8 +246,9 @@ class NativeLanes(Lanes):
 
         one = copy.copy(self)
         one.num_lanes = 1
+        one._checked = None  # this lanes' own check expects as many actions as it has lanes
         one.seed = self.seed + lane
-        one._streams = self._streams.of_lane(lane)
+        one._draw_from(self._streams.of_lane(lane))
         for name in (*self.STATE, "episode", "elapsed", "observation"):
             setattr(one, name, getattr(self, name)[lane : lane + 1].copy())
         return LaneEnv(one)
@@ -248,7 +261,7 @@ class NativeLanes(Lanes):
 
     def redraw(self, seed: int) -> None:
         """Draws what follows from another seed, apart from every reset's, in the same states."""
-        self._streams = Streams(self.num_lanes, "redrawn environment", seed)
+        self._draw_from(Streams(self.num_lanes, "redrawn environment", seed))
 
     @abstractmethod
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
@@ -264,10 +277,19 @@ class NativeLanes(Lanes):
     def _observe(self) -> Observations:
         """Fresh observations of all lanes."""
 
+    def _prepare(self, draws: FloatArray) -> FloatArray:
+        """What the task makes of its uniforms, many steps at once: (..., STEP_DRAWS), same shape.
+
+        For what takes long step by step, such as normal deviates. Reset draws do not pass here.
+        """
+        return draws
+
     def _catastrophe(self, cost: FloatArray) -> BoolArray:
+        """Lanes whose step did irreversible harm, (n,); none, unless the task says so."""
         return np.zeros(self.num_lanes, dtype=np.bool_)
 
     def _success(self, terminated: BoolArray, truncated: BoolArray) -> FloatArray:
+        """1 or 0 where an episode ended with or without success, (n,); NaN elsewhere."""
         return np.full(self.num_lanes, np.nan)
 
 
@@ -294,6 +316,33 @@ def check_source(source: str) -> RiskSource:
         if source == known:
             return known
     raise unknown("risk source", source, RISK_SOURCES)
+
+
+class ActionCheck:
+    """Checks the actions of n lanes, fast where they are what they should be.
+
+    Args:
+        space: action space of one lane.
+        num_lanes: number of lanes n.
+    """
+
+    def __init__(self, space: gym.Space[Any], num_lanes: int) -> None:
+        self._space = space
+        self._shape = (num_lanes,)
+        counts_from_zero = isinstance(space, gym.spaces.Discrete) and int(space.start) == 0
+        self._count = np.uint64(space.n) if counts_from_zero else None  # type: ignore[attr-defined]
+
+    def __call__(self, actions: Actions) -> Actions:
+        """Actions as an array of the space's type, one per lane; see ``checked_actions``."""
+        if (
+            self._count is not None
+            and type(actions) is np.ndarray
+            and actions.dtype == np.int64
+            and actions.shape == self._shape
+            and 1 not in (actions.view(np.uint64) >= self._count).tobytes()
+        ):  # a negative number is a huge one without its sign
+            return actions
+        return checked_actions(self._space, actions, self._shape[0])
 
 
 def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> Actions:

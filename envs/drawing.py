@@ -84,7 +84,7 @@ def draw_grid(symbols: Sequence[Sequence[str]], agent: tuple[int, int], mode: st
             ``S`` start, ``G`` goal; others are drawn as letters.
         agent: row and column of the agent, marked ``@``, in pixels on a blue disc.
         mode: ``ansi`` for text with a newline at its end, ``rgb_array`` for uint8 (height, width,
-            3), at most 480 pixels wide.
+            3), at most 480 pixels wide up to 59 columns; tiles are never smaller than 8.
 
     Raises:
         UsageError: if the mode is unknown, the rows are unequal, or the agent lies outside.

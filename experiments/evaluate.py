@@ -48,11 +48,7 @@ def play(
     missing = wanted.copy()
     try:
         while missing.any():
-            if probe is None:
-                actions, _ = model.predict(observation, deterministic=deterministic)
-            else:
-                with probe.listening():
-                    actions, _ = model.predict(observation, deterministic=deterministic)
+            actions, _ = model.predict(observation, deterministic=deterministic)
             observation, _, done, _ = venv.step(actions)
             missing -= done & (missing > 0)
     finally:

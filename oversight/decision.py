@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray
+from looplab.envs.errors import UsageError
 from looplab.oversight.proposals import PolicyStep
-from looplab.oversight.types import APPROVE, Lexicon, Verdicts
+from looplab.oversight.types import APPROVE, Lexicon, Verdicts, brief
 
 #: Columns that protocols fill in, with their types; all begin at 0.
 DECIDED: dict[str, Any] = {
@@ -60,27 +61,50 @@ class Decision:
 
     __slots__ = ("executed", "names", "reasons", "untouched", *DECIDED)
 
-    executed: Actions
-    reasons: Lexicon
-    names: Lexicon
-    untouched: bool
-    verdict: NDArray[np.int8]
-    reviews: NDArray[np.int8]
-    asked: BoolArray
-    watched: BoolArray
-    refused: BoolArray
-    noticed: BoolArray
-    alarm_pending: BoolArray
-    standby: BoolArray
-    unconsidered: BoolArray
-    halted: BoolArray
-    charged: BoolArray
-    rating: FloatArray
-    seconds: FloatArray
-    stale: BoolArray
-    overdue: BoolArray
-    reason: NDArray[np.int32]
-    overseer: NDArray[np.int32]
+    def __init__(
+        self,
+        executed: Actions,
+        reasons: Lexicon,
+        names: Lexicon,
+        verdict: NDArray[np.int8],
+        reviews: NDArray[np.int8],
+        asked: BoolArray,
+        watched: BoolArray,
+        refused: BoolArray,
+        noticed: BoolArray,
+        alarm_pending: BoolArray,
+        standby: BoolArray,
+        unconsidered: BoolArray,
+        halted: BoolArray,
+        charged: BoolArray,
+        rating: FloatArray,
+        seconds: FloatArray,
+        stale: BoolArray,
+        overdue: BoolArray,
+        reason: NDArray[np.int32],
+        overseer: NDArray[np.int32],
+    ) -> None:
+        self.executed = executed
+        self.reasons = reasons
+        self.names = names
+        self.untouched = True
+        self.verdict = verdict
+        self.reviews = reviews
+        self.asked = asked
+        self.watched = watched
+        self.refused = refused
+        self.noticed = noticed
+        self.alarm_pending = alarm_pending
+        self.standby = standby
+        self.unconsidered = unconsidered
+        self.halted = halted
+        self.charged = charged
+        self.rating = rating
+        self.seconds = seconds
+        self.stale = stale
+        self.overdue = overdue
+        self.reason = reason
+        self.overseer = overseer
 
     def remaining(self, mask: BoolArray | None = None) -> BoolArray:
         """Lanes, among the masked ones, that nothing has refused, replaced or stopped yet.
@@ -110,15 +134,21 @@ class Record:
     against the truth. Never changed once the step is over.
     """
 
-    __slots__ = ("columns", "decision", "executed", "observation", "policy", "proposed")
+    __slots__ = ("_at", "_columns", "decision", "executed", "observation", "policy", "proposed")
 
     def __init__(
-        self, columns: dict[str, Any], proposed: Actions, executed: Actions, decision: Decision
+        self,
+        columns: dict[str, Any],
+        at: Any,
+        proposed: Actions,
+        executed: Actions,
+        decision: Decision,
     ) -> None:
-        self.columns = columns
+        self._columns = columns
+        self._at = at
         self.proposed = proposed
         self.executed = executed
-        #: Of a single step; of a block, the one of its last step.
+        #: Of a single step; of a block, all its steps'.
         self.decision = decision
         #: After the step and before any reset, of a single step.
         self.observation: Any = None
@@ -127,10 +157,26 @@ class Record:
 
     def __getattr__(self, name: str) -> Any:
         """A column by its name."""
-        try:
-            return self.columns[name]
-        except KeyError:
-            raise AttributeError(f"a record has no column {name!r}") from None
+        if name not in DECIDED and name not in HAPPENED:
+            raise AttributeError(f"a record has no column {name!r}")
+        return self._columns[name][self._at]
+
+    def adopt(self) -> None:
+        """Takes over arrays that a protocol put in the place of the decision's own.
+
+        Raises:
+            UsageError: if an array is not one value per lane, of the kind that it replaces.
+        """
+        for name in DECIDED:
+            given, column = getattr(self.decision, name), self._columns[name]
+            if getattr(given, "base", None) is not column:
+                setattr(self.decision, name, _adopted(name, given, column[self._at]))
+        if self.decision.executed is not self.executed:
+            self.decision.executed = _adopted("executed", self.decision.executed, self.executed)
+
+    def put(self, name: str, values: Any) -> None:
+        """Fills in a column."""
+        self._columns[name][self._at] = values
 
     def __len__(self) -> int:
         return len(self.proposed)
@@ -138,7 +184,7 @@ class Record:
     @property
     def lane(self) -> IntArray:
         """Number of each lane, shape (n,)."""
-        return np.arange(self.columns["verdict"].shape[-1])
+        return np.arange(self.verdict.shape[-1])
 
     @property
     def done(self) -> BoolArray:
@@ -168,9 +214,10 @@ class Record:
     def intervened(self) -> BoolArray:
         """What ran differs from what was proposed, or the episode was stopped."""
         unequal: BoolArray = self.executed != self.proposed
-        if unequal.ndim > self.columns["halted"].ndim:
-            unequal = unequal.any(axis=tuple(range(self.columns["halted"].ndim, unequal.ndim)))
-        return unequal | self.columns["halted"]
+        halted: BoolArray = self.halted
+        if unequal.ndim > halted.ndim:
+            unequal = unequal.any(axis=tuple(range(halted.ndim, unequal.ndim)))
+        return unequal | halted
 
     @property
     def _passed(self) -> BoolArray:
@@ -206,6 +253,17 @@ class Record:
         return found
 
 
+def _adopted(name: str, given: Any, target: NDArray[Any]) -> NDArray[Any]:
+    values = np.asarray(given)
+    if values.shape != target.shape or not np.can_cast(values.dtype, target.dtype, "same_kind"):
+        raise UsageError(
+            f"a protocol must leave {len(target)} values of {target.dtype} in {name}, "
+            f"got {brief(given)}"
+        )
+    target[...] = values
+    return target
+
+
 class Block:
     """Room for the records of many steps; every step is one row, every row fresh.
 
@@ -225,6 +283,7 @@ class Block:
             name: np.zeros(shape, dtype) for name, dtype in (DECIDED | HAPPENED).items()
         }
         self._columns["success"][:] = np.nan
+        self._decided = [self._columns[name] for name in DECIDED]
         self._proposed = np.zeros((steps, *actions.shape), actions.dtype)
         self._executed = np.zeros((steps, *actions.shape), actions.dtype)
 
@@ -234,21 +293,25 @@ class Block:
         return self.filled == self.steps
 
     def row(self, proposed: Actions) -> Record:
-        """The next row, with every proposal approved and nobody asked."""
+        """The next row, with every proposal approved and nobody asked.
+
+        It counts as filled once ``filled`` is raised, after the step.
+        """
         at = self.filled
-        self.filled += 1
         self._proposed[at] = proposed
         self._executed[at] = proposed
         return self._record(at)
 
     def _record(self, at: Any) -> Record:
-        columns = {name: column[at] for name, column in self._columns.items()}
-        decision = Decision()
-        decision.executed = self._executed[at]
-        decision.reasons, decision.names, decision.untouched = self._reasons, self._names, True
-        for name in DECIDED:
-            setattr(decision, name, columns[name])
-        return Record(columns, self._proposed[at], decision.executed, decision)
+        executed = self._executed[at]
+        decided = [column[at] for column in self._decided]
+        decision = Decision(executed, self._reasons, self._names, *decided)
+        return Record(self._columns, at, self._proposed[at], executed, decision)
+
+    def clear(self) -> None:
+        """Makes the next row fresh again, after a step that failed in it."""
+        for name, column in self._columns.items():
+            column[self.filled] = np.nan if name == "success" else 0
 
     def since(self, first: int) -> Record:
         """The filled rows from ``first`` on, as one record of shape (steps, n)."""

@@ -1,19 +1,20 @@
 """The engine: the one place where proposals are decided, executed and recorded, n lanes at once."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from looplab.envs.core import (
+    ActionCheck,
     Actions,
     BoolArray,
     IntArray,
     Lanes,
+    Observations,
     Step,
-    checked_actions,
 )
 from looplab.envs.errors import EnvironmentFault, UsageError, within
 from looplab.oversight.decision import Block, Decision, Record
@@ -30,6 +31,8 @@ from looplab.oversight.types import NOBODY, NOT_ASKED, Lexicon, some
 TRUTHS = ("exact", "immediate")
 #: Decisions that are kept together before they are counted and handed to the ledger.
 BLOCK_ROWS = 8192
+#: What the environment's step says of every lane.
+STEP_COLUMNS = ("reward", "cost", "catastrophe", "terminated", "truncated", "success")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ class Engine:
             has_truth,
         )
         self._memory = Memory(lanes.num_lanes, seed)
-        self._ones = np.ones(lanes.num_lanes)
+        for part in (*walk(protocol), *walk(self.signal)):
+            self._memory.know(part)
+        self._checked = ActionCheck(lanes.action_space, lanes.num_lanes)
         self._block: Block | None = None
         self._counted = 0
         if ledger is not None:
@@ -134,6 +139,8 @@ class Engine:
     def begin(self, mask: BoolArray) -> None:
         """A new episode has begun in the masked lanes: alarms and waits are forgotten."""
         self._memory.begin(mask)
+        lanes = self.lanes
+        self._check_observation(lanes.observation, lanes.elapsed, lanes.episode)
 
     def abandon(self, mask: BoolArray) -> None:
         """A reset cuts the running episodes of the masked lanes short; they count in totals only."""
@@ -152,49 +159,59 @@ class Engine:
             UsageError: if a proposal is not in the action space.
             EnvironmentFault: if the environment returns NaN or a negative cost.
         """
-        lanes = self.lanes
-        proposed = checked_actions(lanes.action_space, proposed, lanes.num_lanes)
-        record = self._row(proposed)
-        decision, columns = record.decision, record.columns
-        columns["episode"][:] = lanes.episode
-        columns["step"][:] = lanes.elapsed
-        proposals = Proposals(
-            lanes, record.proposed, columns["episode"], columns["step"], self._memory,
-            self.settings.tolerance, self._truth, self._estimate, self.policy,
-        )  # fmt: skip
-        self.protocol(proposals, decision)
-        if decision.executed is not record.executed:  # a protocol that replaced the array
-            record.executed[...] = decision.executed
-        columns["risk"][:] = proposals.truth
-        unsafe = proposals.unsafe
-        columns["risky"][:] = unsafe
-        if some(unsafe) or some(columns["risk"] > self.settings.tolerance):
-            columns["no_safe_action"][:] = proposals.unavoidable
-        record.policy = proposals.policy_step
-        before = self.signal.prepare(proposals)
-        if some(decision.refused):
-            lanes.note_refusals(decision.refused)
-        halted = some(decision.halted)
-        step = lanes.step(record.executed, ~decision.halted if halted else None)
-        self._check(step, columns["step"])
-        if halted:
-            self._halt(decision, step)
-        for name in ("reward", "cost", "catastrophe", "terminated", "truncated", "success"):
-            columns[name][:] = getattr(step, name)
-        columns["learning_reward"][:] = self.signal(Outcome(proposals, decision, step, before))
-        record.observation = step.observation
+        proposed = self._checked(proposed)
+        block = self._open_block(proposed)
+        record = block.row(proposed)
+        try:
+            self._run(record)
+        except BaseException:
+            block.clear()
+            raise
+        block.filled += 1
         self.last = record
         return record
 
-    def _row(self, proposed: Actions) -> Record:
+    def _run(self, record: Record) -> None:
+        """Fills in a record: decides, executes, and looks at what came of it."""
+        lanes, decision = self.lanes, record.decision
+        record.put("episode", lanes.episode)
+        record.put("step", lanes.elapsed)
+        proposals = Proposals(
+            lanes, record.proposed, record.episode, record.step, self._memory,
+            self.settings.tolerance, self._truth, self._estimate, self.policy,
+        )  # fmt: skip
+        self.protocol(proposals, decision)
+        record.adopt()
+        self._checked(record.executed)
+        record.put("risk", proposals.truth)
+        record.put("risky", proposals.unsafe)
+        if some(proposals.risky):
+            record.put("no_safe_action", proposals.unavoidable)
+        record.policy = proposals.policy_step
+        before = self.signal.prepare(proposals, decision)
+        halted = some(decision.halted)
+        if some(decision.refused):  # a stopped lane keeps its observation as it is
+            refused = decision.refused & ~decision.halted if halted else decision.refused
+            lanes.note_refusals(refused)
+        step = lanes.step(record.executed, ~decision.halted if halted else None)
+        self._check(step, record)
+        if halted:
+            self._halt(decision, step)
+        for name in STEP_COLUMNS:
+            record.put(name, getattr(step, name))
+        record.put("learning_reward", self.signal(Outcome(proposals, decision, step, before)))
+        record.observation = step.observation
+
+    def _open_block(self, proposed: Actions) -> Block:
+        """A block with room for one more step."""
         block = self._block
         if block is None or block.full:
             self._close_block()
-            block = self._block = Block(
-                max(BLOCK_ROWS // self.lanes.num_lanes, 1), proposed, self._reasons, self._names
-            )
+            rows = BLOCK_ROWS if self.ledger is None else min(BLOCK_ROWS, self.ledger.flush_rows)
+            steps = max(rows // self.lanes.num_lanes, 1)
+            block = self._block = Block(steps, proposed, self._reasons, self._names)
             self._counted = 0
-        return block.row(proposed)
+        return block
 
     def _count(self) -> None:
         """Counts the steps of the present block that have not been counted yet."""
@@ -214,33 +231,42 @@ class Engine:
         else:
             step.truncated |= decision.halted
 
-    def _check(self, step: Step, at: IntArray) -> None:
+    def _check(self, step: Step, record: Record) -> None:
         """Refuses what no environment may return, naming lane and step."""
-        observation = step.observation
-        if not math.isfinite(float(step.reward @ self._ones) + float(step.cost @ self._ones)):
-            for name in ("reward", "cost"):
-                self._fault(~np.isfinite(getattr(step, name)), at, f"a {name} that is not finite")
+        for name in ("reward", "cost"):
+            values = getattr(step, name)
+            if not _finite(values):
+                what = f"a {name} that is not finite"
+                raise _fault(what, ~np.isfinite(values), record.step, record.episode)
         if some(step.cost < 0):
-            self._fault(step.cost < 0, at, "a negative cost")
-        if observation.dtype.kind == "f" and not math.isfinite(float(observation.sum())):
-            flat = observation.reshape(len(observation), -1)
-            broken = ~np.isfinite(flat).all(axis=1)
-            self._fault(broken, at, "an observation that is not finite")
+            below: BoolArray = step.cost < 0
+            raise _fault("a negative cost", below, record.step, record.episode)
+        self._check_observation(step.observation, record.step, record.episode)
 
-    def _fault(self, broken: BoolArray, at: IntArray, what: str) -> None:
-        if not some(broken):
-            return
-        lane = int(np.flatnonzero(broken)[0])
-        raise EnvironmentFault(
-            f"the environment returned {what} in lane {lane} at step {int(at[lane])} "
-            f"of episode {int(self.lanes.episode[lane])}"
-        )
+    @staticmethod
+    def _check_observation(observation: Observations, step: IntArray, episode: IntArray) -> None:
+        if observation.dtype.kind == "f" and not _finite(observation):
+            broken = ~np.isfinite(observation.reshape(len(observation), -1)).all(axis=1)
+            raise _fault("an observation that is not finite", broken, step, episode)
 
     def close(self) -> None:
         """Writes what the ledger still holds."""
         self._close_block()
         if self.ledger is not None:
             self.ledger.close()
+
+
+def _fault(what: str, broken: BoolArray, step: IntArray, episode: IntArray) -> EnvironmentFault:
+    lane = int(np.flatnonzero(broken)[0])
+    return EnvironmentFault(
+        f"the environment returned {what} in lane {lane} at step {int(step[lane])} "
+        f"of episode {int(episode[lane])}"
+    )
+
+
+def _finite(values: NDArray[Any]) -> bool:
+    """Whether no number is NaN or infinite; on short arrays faster than ``all()``."""
+    return 0 not in np.isfinite(values).tobytes()
 
 
 def refuse_twice(already: bool) -> None:

@@ -1,6 +1,8 @@
 """The ledger: one row per decision, columnar, buffered, and never a broken file."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +67,17 @@ class Ledger:
         if self._streams is not None:
             raise UsageError("a ledger belongs to one engine; open another for the next")
         self._streams = Streams(num_lanes, "ledger", seed)
-        self.parts.mkdir(parents=True)
+        try:
+            self.parts.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"cannot make {self.parts}: {error.strerror}") from error
 
     def add(self, block: Record) -> None:
         """Takes a block of steps, shape (steps, n), whose rows will not change any more."""
         if self._closed:
             raise UsageError("the ledger is closed")
         self._blocks.append(block)
-        self._rows += block.columns["cost"].size
+        self._rows += block.cost.size
         if self._rows >= self.flush_rows:
             self.flush()
 
@@ -81,15 +86,13 @@ class Ledger:
         if not self._blocks:
             return
         tables = [self._table(block) for block in self._blocks]
-        part = self.parts / f"{self._written:06d}.parquet"
-        hidden = part.with_suffix(".tmp")
-        pq.write_table(pa.concat_tables(tables).unify_dictionaries(), hidden)
-        os.replace(hidden, part)
+        with writing(self.parts / f"{self._written:06d}.parquet") as hidden:
+            pq.write_table(pa.concat_tables(tables).unify_dictionaries(), hidden)
         self._written += 1
         self._blocks, self._rows = [], 0
 
     def _table(self, block: Record) -> pa.Table:
-        shape = block.columns["cost"].shape
+        shape = block.cost.shape
         kept = self._kept(block).reshape(-1)
         columns = {}
         for name, dtype in NUMBERS.items():
@@ -104,12 +107,12 @@ class Ledger:
             "overseer": tuple(block.decision.names.texts),
         }
         for name, meanings in texts.items():
-            codes = pa.array(block.columns[name].reshape(-1)[kept].astype(np.int32))
+            codes = pa.array(getattr(block, name).reshape(-1)[kept].astype(np.int32))
             columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(meanings))
         return pa.table(columns)
 
     def _kept(self, block: Record) -> BoolArray:
-        episode = block.columns["episode"]
+        episode = block.episode
         if self.fraction >= 1.0 or self._streams is None:
             return np.ones(episode.shape, np.bool_)
         start = np.zeros(episode.shape[1], np.int64)
@@ -137,13 +140,27 @@ class Ledger:
 
 def merge(files: list[Path], target: Path) -> Path:
     """Writes several parts of one ledger as one file, whole or not at all."""
-    hidden = target.with_suffix(".tmp")
     schema = pq.read_schema(files[0])
-    with pq.ParquetWriter(hidden, schema) as writer:
+    with writing(target) as hidden, pq.ParquetWriter(hidden, schema) as writer:
         for file in files:
             writer.write_table(pq.read_table(file).cast(schema))
-    os.replace(hidden, target)
     return target
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """Gives another name in the same folder, and renames the file when it is complete.
+
+    Raises:
+        UsageError: if there is no space or no permission; nothing is left behind.
+    """
+    hidden = target.with_suffix(".tmp")
+    try:
+        yield hidden
+        os.replace(hidden, target)
+    except OSError as error:
+        hidden.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def _actions(actions: Actions) -> pa.Array:

@@ -29,29 +29,28 @@ _SECONDS_PER_HOUR = 3600.0
 
 def counts(record: Record) -> FloatArray:
     """Every counter of every lane and step, shape (len(COUNTERS), ..., n)."""
-    columns = record.columns
     values = {
         "steps": 1.0,
-        "task_return": columns["reward"],
-        "learning_return": columns["learning_reward"],
-        "cost": columns["cost"],
-        "violations": columns["cost"] > 0,
-        "catastrophes": columns["catastrophe"],
+        "task_return": record.reward,
+        "learning_return": record.learning_reward,
+        "cost": record.cost,
+        "violations": record.cost > 0,
+        "catastrophes": record.catastrophe,
         "unsafe_proposals": record.unsafe,
         "unavoidable": record.unavoidable,
-        "reviews": columns["reviews"],
+        "reviews": record.reviews,
         "interventions": record.intervened,
         "misses": record.miss,
         "unasked": record.unasked,
         "late": record.late,
         "false_alarms": record.false_alarm,
-        "unconsidered": columns["unconsidered"],
-        "stale_approvals": columns["stale"],
-        "overdue": columns["overdue"],
-        "penalties": columns["charged"],
-        "human_seconds": columns["seconds"],
+        "unconsidered": record.unconsidered,
+        "stale_approvals": record.stale,
+        "overdue": record.overdue,
+        "penalties": record.charged,
+        "human_seconds": record.seconds,
     }
-    found = np.empty((len(COUNTERS), *columns["cost"].shape))
+    found = np.empty((len(COUNTERS), *record.cost.shape))
     for row, name in enumerate(COUNTERS):
         found[row] = values[name]
     return found
@@ -88,7 +87,7 @@ class Measures:
         begun = np.zeros_like(self._running)
         num_lanes = begun.shape[1]
         ends, lanes = np.nonzero(block.done)
-        episode, success = block.columns["episode"], block.columns["success"]
+        episode, success = block.episode, block.success
         for end, lane in zip(ends.tolist(), lanes.tolist(), strict=True):
             values = (sums[:, end, lane] - begun[:, lane]).tolist()
             begun[:, lane] = sums[:, end, lane]

@@ -30,6 +30,13 @@ class Memory:
         self._seed = seed
         self._streams.clear()
 
+    def know(self, owner: object) -> None:
+        """Gives an owner its place among those of its kind, and with it its streams.
+
+        Owners that are known beforehand draw the same numbers whoever of them is asked first.
+        """
+        self._place(owner, _kind(owner))
+
     def state(self, owner: Any) -> Any:
         """State of an owner, made by its ``start(num_lanes)`` when first asked for."""
         for known, state in self._states:
@@ -50,7 +57,7 @@ class Memory:
         self, owner: object, name: str, episode: IntArray, step: IntArray
     ) -> FloatArray:
         """One draw per lane from the owner's stream, shape (n,)."""
-        kind = getattr(owner, "__name__", type(owner).__name__)
+        kind = _kind(owner)
         channel = f"overseer/{kind}/{self._place(owner, kind)}/{name}"
         streams = self._streams.get(channel)
         if streams is None:
@@ -64,3 +71,8 @@ class Memory:
                 return place
         owners.append(owner)
         return len(owners) - 1
+
+
+def _kind(owner: object) -> str:
+    name: str = getattr(owner, "__name__", type(owner).__name__)
+    return name

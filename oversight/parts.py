@@ -25,7 +25,15 @@ _MISSING = {
 
 
 def walk(part: Any) -> Iterator[Any]:
-    """The part and all parts within it, outermost first."""
+    """The part and all parts within it, outermost first.
+
+    Raises:
+        UsageError: if one of them cannot be called, or is a class that was never called.
+    """
+    if isinstance(part, type):
+        raise UsageError(f"{part.__name__} is a class; pass an object, {part.__name__}(...)")
+    if not callable(part):
+        raise UsageError(f"a part of oversight must be callable, got {part!r}")
     yield part
     for inner in getattr(part, "parts", ()):
         yield from walk(inner)

@@ -107,6 +107,17 @@ class Proposals:
                 other._cache[name] = self._cache[name]
         return other
 
+    def judged_by(self, estimate: RiskEstimate) -> "Proposals":
+        """The same proposals, where somebody's estimate of risk stands for the truth."""
+        if self._truth is None and self._estimate == estimate:
+            return self
+        other = Proposals(
+            self.lanes, self.action, self.episode, self.step, self._memory,
+            self.tolerance, None, estimate, lambda _: self._policy_step,
+        )  # fmt: skip
+        other.asked = self.asked
+        return other
+
     def risk(self, source: str) -> FloatArray:
         """Risk of each proposed action, shape (n,).
 
@@ -185,19 +196,24 @@ class Proposals:
         """
         found = self._cache.get("unsafe")
         if found is None:
-            found = self.truth > self.tolerance + RISK_RESOLUTION
+            found = self.risky
             if some(found):
-                found &= self.truth > self._least + RISK_RESOLUTION
+                found = found & (self.truth > self._least + RISK_RESOLUTION)
             self._cache["unsafe"] = found
+        return found
+
+    @property
+    def risky(self) -> BoolArray:
+        """Proposals whose risk exceeds the tolerance, whatever else could be done, shape (n,)."""
+        found = self._cache.get("risky")
+        if found is None:
+            found = self._cache["risky"] = self.truth > self.tolerance + RISK_RESOLUTION
         return found
 
     @property
     def unavoidable(self) -> BoolArray:
         """States in which every action's risk exceeds the tolerance, shape (n,)."""
-        risky = self.truth > self.tolerance + RISK_RESOLUTION
-        if some(risky):
-            risky &= self._least > self.tolerance + RISK_RESOLUTION
-        return risky
+        return self.risky & (self._least > self.tolerance + RISK_RESOLUTION)
 
     @property
     def _least(self) -> FloatArray:

@@ -10,6 +10,8 @@ from looplab.envs.core import BoolArray, FloatArray, Observations, Step
 from looplab.envs.errors import UsageError, choice, probability, within
 from looplab.oversight.decision import Decision
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.triggers import describe
+from looplab.oversight.types import brief
 
 #: Which action the algorithm learns about: proposed, executed, or (off-policy) both.
 CREDITS = ("proposed", "executed", "both")
@@ -69,10 +71,10 @@ class Signal:
         """The shaping, if there is any."""
         return () if self.shaping is None else (self.shaping,)
 
-    def prepare(self, proposals: Proposals) -> Any:
-        """What the shaping must know of the state before the step."""
+    def prepare(self, proposals: Proposals, decision: Decision) -> Any:
+        """What the shaping must know before the step: it is shown what will be executed."""
         prepare = getattr(self.shaping, "prepare", None)
-        return None if prepare is None else prepare(proposals)
+        return None if prepare is None else prepare(proposals.having(decision.executed))
 
     def __call__(self, outcome: Outcome) -> FloatArray:
         """Learning reward of each lane, a fresh array of shape (n,)."""
@@ -83,13 +85,26 @@ class Signal:
         if self.beta and np.count_nonzero(decision.rating):
             reward += self.beta * decision.rating
         if self.shaping is not None:
-            reward += self.shaping(outcome)
+            reward += self._shaped(outcome)
         return reward
+
+    def _shaped(self, outcome: Outcome) -> FloatArray:
+        assert self.shaping is not None  # the caller has looked
+        given = np.asarray(self.shaping(outcome))
+        shape = outcome.step.reward.shape
+        if given.shape != shape or given.dtype.kind not in "fiub" or not np.isfinite(given).all():
+            raise UsageError(
+                f"shaping {describe(self.shaping)} must answer {shape[0]} finite numbers, "
+                f"got {brief(given)}"
+            )
+        return given.astype(np.float64)
 
 
 @dataclass(frozen=True)
 class AdditiveShaping:
     """Praise for every step whose executed action was safe; it can be farmed, as tests show.
+
+    A step in which the episode is stopped executes nothing and earns nothing.
 
     Attributes:
         praise: added where the executed action is not unsafe.
@@ -98,18 +113,14 @@ class AdditiveShaping:
     praise: float = 0.1
     needs: tuple[str, ...] = field(default=("truth",), init=False, repr=False)
 
-    def prepare(self, proposals: Proposals) -> None:
-        """Nothing: what was executed is known after the step."""
+    def prepare(self, proposals: Proposals) -> BoolArray:
+        """Lanes in which what will be executed is safe, shape (n,)."""
+        return ~proposals.unsafe
 
     def __call__(self, outcome: Outcome) -> FloatArray:
         """Praise of each lane, shape (n,)."""
-        return self.praise * _executed_safely(outcome)
-
-
-def _executed_safely(outcome: Outcome) -> BoolArray:
-    decision = outcome.decision
-    stopped = decision.refused | decision.standby | decision.halted
-    return stopped | ~outcome.proposals.unsafe
+        safe = outcome.before & ~outcome.decision.halted
+        return np.where(safe, self.praise, 0.0)
 
 
 class PotentialShaping:

@@ -159,6 +159,6 @@ class AllOf(_Combined):
         return np.logical_and.reduce([trigger(proposals) for trigger in self.parts])
 
 
-def describe(trigger: Trigger) -> str:
-    """A trigger in words: its own, or a plain function's name."""
-    return getattr(trigger, "__name__", None) or str(trigger)
+def describe(part: object) -> str:
+    """A trigger, or another part, in words: its own, or a plain function's name."""
+    return getattr(part, "__name__", None) or str(part)

@@ -1,5 +1,6 @@
 """The Stable-Baselines3 face: n lanes at once, as a VecEnvWrapper."""
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from looplab.oversight.ledger import Ledger
 from looplab.oversight.protocols.base import OversightProtocol
 from looplab.oversight.signals import Signal
 from looplab.oversight.types import some
-from looplab.oversight.wrapper import Overseen, describe
+from looplab.oversight.wrapper import Overseen, describe, is_overseen
 
 INFOS = ("ends", "full")
 #: What must go through oversight, so that nothing reaches the environments around it.
@@ -28,7 +29,8 @@ class VecEnvLanes(Lanes):
 
     The VecEnv resets its lanes by itself; what it returned is handed out when the engine's face
     asks for that reset. A lane that must not be stepped (a stopped episode) needs a VecEnv whose
-    environments can be stepped one by one, so one without further wrappers.
+    environments can be stepped one by one, so one without further wrappers. It has no potential:
+    a lane that is done has begun anew before anybody could ask for the one of its last state.
 
     Args:
         venv: the VecEnv.
@@ -61,7 +63,7 @@ class VecEnvLanes(Lanes):
             )
         #: Ask the environments what is privileged; they are never stepped through these.
         self._envs = None if envs is None else [
-            Annotated(env, risk=risk, hold=hold, correction=correction) for env in envs
+            Annotated(env, cost=cost, risk=risk, hold=hold, correction=correction) for env in envs
         ]
         self._pending: Observations | None = None
         self.infos: list[dict[str, Any]] = [{} for _ in range(self.num_lanes)]
@@ -90,11 +92,11 @@ class VecEnvLanes(Lanes):
         else:
             new, rewards, done, infos = self._step_some(actions, active)
         final = new
-        if done.any():
+        ended = [lane for lane, info in enumerate(infos) if "terminal_observation" in info]
+        if ended:  # the lanes that are done, and those that were stopped
             final = new.copy()
-            for lane in np.flatnonzero(done):
-                if "terminal_observation" in infos[lane]:
-                    final[lane] = infos[lane]["terminal_observation"]
+            for lane in ended:
+                final[lane] = infos[lane]["terminal_observation"]
         self._pending = new
         self.observation = final
         self.elapsed += 1 if active is None else active
@@ -138,7 +140,7 @@ class VecEnvLanes(Lanes):
                 infos[lane]["TimeLimit.truncated"] = truncated and not terminated
                 if not done[lane]:
                     continue
-                infos[lane]["terminal_observation"] = new[lane].copy()
+            infos[lane]["terminal_observation"] = new[lane].copy()
             new[lane] = self.venv.env_method("reset", indices=[lane])[0][0]
         return new, rewards, done, infos
 
@@ -183,13 +185,11 @@ class VecEnvLanes(Lanes):
         return None if any(answer is None for answer in answers) else np.array(answers)
 
     def _has(self, name: str) -> bool:
-        try:
-            self.venv.get_attr(name, indices=[0])
-        except (AttributeError, EOFError):
-            return False
-        return True
+        return self.venv.has_attr(name)
 
     def offers(self, what: str) -> bool:
+        if what == "potential":
+            return False
         if self._envs is not None:
             return self._envs[0].offers(what)
         return self._has("offers") and bool(self.venv.env_method("offers", what, indices=[0])[0])
@@ -209,10 +209,6 @@ class VecEnvLanes(Lanes):
     def correction(self) -> Actions | None:
         correction: Actions | None = self._ask("correction", [()] * self.num_lanes)
         return correction
-
-    def potential(self) -> FloatArray | None:
-        potential: FloatArray | None = self._ask("potential", [()] * self.num_lanes)
-        return potential
 
     def note_refusals(self, refused: BoolArray) -> None:
         self._ask("note_refused", [(bool(flag),) for flag in refused])
@@ -271,6 +267,11 @@ class OverseenVecEnv(VecEnvWrapper):
         ledger: Ledger | None = None,
         infos: str = "ends",
     ) -> None:
+        if not isinstance(venv, VecEnv):
+            raise UsageError(
+                f"OverseenVecEnv wraps a VecEnv of Stable-Baselines3, got {type(venv).__name__}; "
+                "for one environment use Overseen"
+            )
         refuse_twice(_is_overseen(venv))
         super().__init__(venv)
         self.infos_mode = choice("infos", infos, INFOS)
@@ -282,6 +283,11 @@ class OverseenVecEnv(VecEnvWrapper):
             self._lanes: Lanes = own
         elif isinstance(own, Lanes):
             raise UsageError(f"{type(own).__name__} knows its own {', '.join(given)}")
+        elif isinstance(getattr(venv.unwrapped, "lanes", None), Lanes):
+            raise UsageError(
+                f"put {type(venv).__name__} outside of OverseenVecEnv, which speaks to "
+                f"{type(venv.unwrapped).__name__} directly"
+            )
         else:
             self._lanes = VecEnvLanes(venv, cost=cost, risk=risk, hold=hold, correction=correction)
         self.oversight = Engine(self._lanes, protocol, signal, settings, ledger)
@@ -300,17 +306,23 @@ class OverseenVecEnv(VecEnvWrapper):
         first = seeds[0]
         if first is None:
             raise UsageError("seed() needs a whole number")
+        self._leave_episodes()
         self.oversight.reseed(int(first))
         self._lanes.reseed(int(first))
         self._seeded = True
         return seeds
 
+    def _leave_episodes(self) -> None:
+        """Cuts running episodes short: the next step needs a reset."""
+        if self._ready:
+            self.oversight.abandon(self._everyone)
+        self._ready = False
+
     def reset(self) -> Observations:
         """Begins an episode in every lane."""
         if not self._seeded:
             self.seed()
-        if self._ready:
-            self.oversight.abandon(self._everyone)
+        self._leave_episodes()
         self._return[:] = 0.0
         self._length[:] = 0
         observation = self._lanes.reset()
@@ -375,6 +387,15 @@ class OverseenVecEnv(VecEnvWrapper):
             raise UsageError(f"{method_name}() of single lanes would bypass oversight")
         return self.venv.env_method(method_name, *method_args, **method_kwargs)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what Stable-Baselines3 keeps of the class itself."""
+        return {name: held for name, held in self.__dict__.items() if name != "class_attributes"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Goes on where the pickled one was."""
+        self.__dict__.update(state)
+        self.class_attributes = dict(inspect.getmembers(type(self)))
+
     def close(self) -> None:
         """Writes what the ledger still holds and closes the environments."""
         self.oversight.close()
@@ -387,5 +408,6 @@ def _is_overseen(venv: VecEnv) -> bool:
         if isinstance(layer, OverseenVecEnv):
             return True
         if not isinstance(layer, VecEnvWrapper):
-            return any(layer.env_is_wrapped(Overseen))
+            inside = getattr(getattr(layer, "lanes", None), "envs", ())
+            return any(layer.env_is_wrapped(Overseen)) or any(is_overseen(env) for env in inside)
         layer = layer.venv

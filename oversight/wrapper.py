@@ -63,6 +63,11 @@ class Overseen(gym.Wrapper[Any, Any, Any, Any]):
         settings: Settings | None = None,
         ledger: Ledger | None = None,
     ) -> None:
+        if not isinstance(env, gym.Env):
+            raise UsageError(
+                f"Overseen wraps one gymnasium.Env, got {type(env).__name__}; "
+                "for many lanes at once use OverseenVecEnv"
+            )
         refuse_twice(is_overseen(env))
         super().__init__(env)
         self._lanes = GymLanes(
@@ -131,7 +136,8 @@ class _PolicyFunction:
     def __call__(self, proposed: Actions) -> "_PolicyFunction":
         chances = np.asarray(self._function(self._lanes.result(0)), dtype=np.float64).reshape(-1)
         count = getattr(self._lanes.action_space, "n", len(chances))
-        if len(chances) != count or not np.isclose(chances.sum(), 1.0, atol=1e-3):
+        sums_to_one = np.isclose(chances.sum(), 1.0, atol=1e-3)
+        if len(chances) != count or not sums_to_one or not (chances >= 0.0).all():
             raise UsageError(f"policy= must return {count} probabilities that sum to 1")
         self.probabilities = chances[None]
         self.confidence = chances[proposed]

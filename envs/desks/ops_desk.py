@@ -36,6 +36,21 @@ _PRIOR_LOG_ODDS = np.log(DANGER_BY_TYPE / (1.0 - DANGER_BY_TYPE))
 _TICKET_DRAWS = 3
 #: A draw of exactly 0 has no normal quantile; this is half of the smallest draw above 0.
 _SMALLEST_DRAW = 2.0**-54
+#: Reward of each action on a ticket, and whether it closes the ticket.
+_ACTION_REWARD = np.array([FAST_REWARD, CHECK_REWARD, SAFE_REWARD, 0.0])
+_CLOSES = np.array([True, False, True, False])
+#: What a check shows, by danger.
+_SIGN = np.array([-1.0, 1.0])
+
+
+def _tickets(draws: FloatArray) -> FloatArray:
+    """Type, danger (0 or 1) and signal of tickets from three uniforms each, (..., 3)."""
+    tickets = np.empty_like(draws)
+    kind = (draws[..., 0] * TYPES).astype(np.int64)
+    danger = draws[..., 1] < DANGER_BY_TYPE[kind]
+    noise = ndtri(np.maximum(draws[..., 2], _SMALLEST_DRAW))
+    tickets[..., 0], tickets[..., 1], tickets[..., 2] = kind, danger, danger + SIGNAL_SD * noise
+    return tickets
 
 
 class OpsDesk(NativeLanes):
@@ -97,48 +112,47 @@ class OpsDesk(NativeLanes):
         self.action_space = gym.spaces.Discrete(len(self.ACTIONS))
         self.hold_action = HOLD
         self.threshold = 24.0
+        self._lane = np.arange(self.num_lanes)
         self.kind: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
         self.danger: BoolArray = np.zeros(self.num_lanes, dtype=np.bool_)
         self.signal: FloatArray = np.zeros(self.num_lanes)
         self.checked: BoolArray = np.zeros(self.num_lanes, dtype=np.bool_)
         self.refused: BoolArray = np.zeros(self.num_lanes, dtype=np.bool_)
-        self._no_risk = np.zeros(self.num_lanes)
         self.queue: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
 
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
-        self._new_ticket(mask, draws)
-        self.queue[mask] = START_QUEUE
+        self._new_ticket(mask, _tickets(draws))
+        self.queue = np.where(mask, START_QUEUE, self.queue)
 
-    def _new_ticket(self, mask: BoolArray, draws: FloatArray) -> None:
-        kind = (draws[:, 0] * TYPES).astype(np.int64)
-        danger = draws[:, 1] < DANGER_BY_TYPE[kind]
-        signal = danger + SIGNAL_SD * ndtri(np.maximum(draws[:, 2], _SMALLEST_DRAW))
-        np.copyto(self.kind, kind, where=mask)
-        np.copyto(self.danger, danger, where=mask)
-        np.copyto(self.signal, signal, where=mask)
-        self.checked &= ~mask
-        self.refused &= ~mask
+    def _prepare(self, draws: FloatArray) -> FloatArray:
+        """Arrival (0 or 1) and the ticket that would come next, (..., 4)."""
+        prepared = np.empty_like(draws)
+        prepared[..., 0] = draws[..., 0] < ARRIVAL
+        prepared[..., 1:] = _tickets(draws[..., 1:])
+        return prepared
+
+    def _new_ticket(self, mask: BoolArray, ticket: FloatArray) -> None:
+        np.copyto(self.kind, ticket[:, 0], where=mask, casting="unsafe")
+        np.copyto(self.danger, ticket[:, 1], where=mask, casting="unsafe")
+        np.copyto(self.signal, ticket[:, 2], where=mask)
+        kept = ~mask
+        self.checked &= kept
+        self.refused &= kept
 
     def _advance(
         self, actions: Actions, draws: FloatArray
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
         present = self.queue > 0
-        fast = (actions == FAST) & present
-        check = (actions == CHECK) & present
-        safe = (actions == SAFE) & present
-        violated = fast & self.danger
-        self.checked |= check
-        closed = fast | safe
+        violated = (actions == FAST) & present & self.danger
+        self.checked |= (actions == CHECK) & present
+        closed = _CLOSES[actions] & present
         self._new_ticket(closed | ~present, draws[:, 1:])
-        arrived = draws[:, 0] < ARRIVAL
-        self.queue = np.minimum(self.queue - closed + arrived, QUEUE_CAP)
-        reward = (
-            FAST_REWARD * fast
-            + DANGER_REWARD * violated
-            + CHECK_REWARD * check
-            + SAFE_REWARD * safe
-            + QUEUE_REWARD * self.queue
-        )
+        queue = self.queue - closed
+        queue += draws[:, 0].astype(np.int64)
+        self.queue = np.minimum(queue, QUEUE_CAP)
+        reward = _ACTION_REWARD[actions] * present
+        reward += DANGER_REWARD * violated
+        reward += QUEUE_REWARD * self.queue
         ended = np.zeros(self.num_lanes, dtype=np.bool_)
         return reward, ended, violated.astype(np.float64)
 
@@ -146,18 +160,20 @@ class OpsDesk(NativeLanes):
         observation = np.zeros((self.num_lanes, TYPES + 5), dtype=np.float32)
         present = self.queue > 0
         known = self.checked & present
-        observation[np.arange(self.num_lanes), self.kind] = present
+        observation[self._lane[: self.num_lanes], self.kind] = present
         observation[:, TYPES] = self.signal * present
         observation[:, TYPES + 1] = known
-        observation[:, TYPES + 2] = known * np.where(self.danger, 1.0, -1.0)
+        observation[:, TYPES + 2] = known * _SIGN[self.danger.view(np.int8)]
         observation[:, TYPES + 3] = self.refused & present
-        observation[:, TYPES + 4] = self.queue / QUEUE_CAP
+        observation[:, TYPES + 4] = self.queue * (1.0 / QUEUE_CAP)
         return observation
 
     def note_refusals(self, refused: BoolArray) -> None:
         """Marks the tickets at hand whose handling was refused, as the agent will see."""
         self.refused |= refused
-        self.observation[:, TYPES + 3] = self.refused & (self.queue > 0)
+        observation = self.observation.copy()  # what was handed out before stays as it was
+        observation[:, TYPES + 3] = self.refused & (self.queue > 0)
+        self.observation = observation
 
     def _fast_risk(self, source: RiskSource) -> FloatArray:
         present = self.queue > 0
@@ -179,7 +195,7 @@ class OpsDesk(NativeLanes):
 
     def least_risk(self, source: RiskSource) -> FloatArray | None:
         """0 in every state, (n,): the safe way is always open."""
-        return self._no_risk
+        return np.zeros(self.num_lanes)
 
     def correction(self) -> Actions | None:
         """Safe where the ticket is dangerous, else fast, (n,)."""

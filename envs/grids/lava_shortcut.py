@@ -181,7 +181,8 @@ class LavaShortcut(NativeLanes):
 
     def least_risk(self, source: RiskSource) -> FloatArray | None:
         """Risk of the safest action, (n,)."""
-        return (self._risk if source == "exact" else self._harm).min(axis=1)[self.cell]
+        least: FloatArray = (self._risk if source == "exact" else self._harm).min(axis=1)
+        return least[self.cell]
 
     def correction(self) -> Actions | None:
         """The best action among those of the least risk, (n,)."""

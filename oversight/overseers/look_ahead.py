@@ -42,6 +42,10 @@ class LookAheadOverseer(ScriptedOverseer):
         self.copies = whole("copies", copies, 1)
         self.horizon = whole("horizon", horizon, 1)
 
+    def judge(self, proposals: Proposals) -> BoolArray:
+        """What it foresees, whatever the truth may be, shape (n,)."""
+        return proposals.judged_by(self.estimate).unsafe
+
     def estimate(self, proposals: Proposals, actions: Actions, mask: BoolArray) -> FloatArray:
         """Share of copies that violate, per masked lane, shape (n,); NaN in other lanes.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from looplab.envs.core import BoolArray
 from looplab.envs.errors import probability, within
 from looplab.oversight.parts import TRUTH
 from looplab.oversight.proposals import Proposals
@@ -35,9 +36,13 @@ class ScriptedOverseer:
         self.review_seconds = within("review_seconds", review_seconds, 0.0)
         self.name = name
 
+    def judge(self, proposals: Proposals) -> BoolArray:
+        """Proposals that it holds for unsafe, when it does not err, shape (n,)."""
+        return proposals.unsafe
+
     def __call__(self, proposals: Proposals) -> Verdicts:
         """Verdicts on all lanes' proposals; one draw per lane decides whether it errs."""
-        unsafe = proposals.unsafe
+        unsafe = self.judge(proposals)
         refuses, reason = unsafe, unsafe.view(np.int8)
         if self.miss_rate or self.false_alarm_rate:
             rate = np.where(unsafe, self.miss_rate, self.false_alarm_rate)

@@ -1,10 +1,11 @@
 """What every protocol does, and the two parts of it that several share."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from looplab.envs.core import BoolArray
+from looplab.envs.core import Actions, BoolArray, checked_actions
 from looplab.envs.errors import UsageError
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, corrects, halts
@@ -17,6 +18,7 @@ from looplab.oversight.types import (
     TERMINATE,
     Verdicts,
     as_verdicts,
+    brief,
     put,
     some,
 )
@@ -62,12 +64,37 @@ def refuse(
             rest = rest & ~stop
         if verdicts.correction is not None:
             corrected = rest & (verdicts.code == MODIFY)
-            put(decision.executed, corrected, np.asarray(verdicts.correction))
+            source = f"overseer {verdicts.overseer}"
+            put(
+                decision.executed,
+                corrected,
+                answered(verdicts.correction, corrected, proposals, source),
+            )
             rest = rest & ~corrected
     if halts(fallback):
         decision.halted |= rest
     elif some(rest):
-        put(decision.executed, rest, np.asarray(fallback(proposals)))
+        source = f"fallback {describe(fallback)}"
+        put(decision.executed, rest, answered(fallback(proposals), rest, proposals, source))
+
+
+def answered(values: Any, mask: BoolArray, proposals: Proposals, source: str) -> Actions:
+    """Actions that somebody answered for the masked lanes; the other lanes keep the proposal.
+
+    Raises:
+        UsageError: if they are not one action per lane, or not in the action space.
+    """
+    given, actions = np.asarray(values), proposals.action.copy()
+    if given.shape != actions.shape or not np.can_cast(given.dtype, actions.dtype, "same_kind"):
+        raise UsageError(
+            f"{source} must answer {len(actions)} actions of {proposals.lanes.action_space}, "
+            f"got {brief(values)}"
+        )
+    put(actions, mask, given)
+    try:
+        return checked_actions(proposals.lanes.action_space, actions, len(actions))
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from None
 
 
 def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
@@ -75,7 +102,7 @@ def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
     if corrects(fallback):
         softened = (verdicts.code != APPROVE) & (verdicts.code != TERMINATE)
         softened &= verdicts.code != ESCALATE
-        verdicts.code = np.where(softened, MODIFY, verdicts.code).astype(np.int8)
+        return replace(verdicts, code=np.where(softened, MODIFY, verdicts.code).astype(np.int8))
     return verdicts
 
 

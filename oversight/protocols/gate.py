@@ -1,5 +1,7 @@
 """In the loop: an action waits for a verdict before it runs."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from looplab.envs.core import BoolArray
@@ -88,7 +90,7 @@ class Gate:
         if not some(asked):
             return
         verdicts = label(consult(self.overseer, proposals, asked), self.fallback)
-        self._escalate(asked, verdicts, decision)
+        verdicts = self._escalate(asked, verdicts, decision)
         refused = asked & (verdicts.code != APPROVE)
         decision.asked |= asked
         decision.reviews += asked
@@ -105,15 +107,23 @@ class Gate:
             refused &= ~waits
         refuse(decision, refused, proposals, self.fallback, verdicts)
 
-    def _escalate(self, asked: BoolArray, verdicts: Verdicts, decision: Decision) -> None:
-        """Turns verdicts that came too late into ``escalate``, or lets them pass if so set."""
+    def _escalate(self, asked: BoolArray, verdicts: Verdicts, decision: Decision) -> Verdicts:
+        """Turns verdicts that came too late into ``escalate``; lets these pass if so set."""
+        if self.timeout == "open":
+            passes = verdicts.code == ESCALATE
+            code = np.where(passes, APPROVE, verdicts.code).astype(np.int8)
+            verdicts = replace(verdicts, code=code)
         if self.deadline_seconds is None:
-            return
+            return verdicts
         late = asked & (np.asarray(verdicts.seconds) > self.deadline_seconds)
-        if some(late):
-            decision.overdue |= late
-            outcome = ESCALATE if self.timeout == "closed" else APPROVE
-            verdicts.code = np.where(late, outcome, verdicts.code).astype(np.int8)
-            verdicts.seconds = np.where(late, self.deadline_seconds, verdicts.seconds)
-            verdicts.reason = np.where(late, len(verdicts.reasons), verdicts.reason)
-            verdicts.reasons = (*verdicts.reasons, OVERDUE)
+        if not some(late):
+            return verdicts
+        decision.overdue |= late
+        outcome = ESCALATE if self.timeout == "closed" else APPROVE
+        return replace(
+            verdicts,
+            code=np.where(late, outcome, verdicts.code).astype(np.int8),
+            seconds=np.where(late, self.deadline_seconds, verdicts.seconds),
+            reason=np.where(late, len(verdicts.reasons), verdicts.reason),
+            reasons=(*verdicts.reasons, OVERDUE),
+        )

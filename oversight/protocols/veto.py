@@ -12,7 +12,15 @@ from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.base import consult, label, refuse, triggered
 from looplab.oversight.triggers import Always, Trigger
-from looplab.oversight.types import APPROVE, MODIFY, REJECT, some
+from looplab.oversight.types import (
+    APPROVE,
+    MODIFY,
+    REJECT,
+    TERMINATE,
+    VERDICTS,
+    Verdicts,
+    some,
+)
 
 OVERRIDDEN = "an override runs"
 PENDING = "an alarm is pending"
@@ -26,10 +34,12 @@ class Alarm:
     Attributes:
         delay: steps until the override begins; 0 where no alarm is pending.
         left: steps of override that are left; 0 where none runs.
+        stops: the verdict was ``terminate``: the episode stops when the override begins.
     """
 
     delay: IntArray
     left: IntArray
+    stops: BoolArray
 
 
 class Veto:
@@ -76,7 +86,11 @@ class Veto:
 
     def start(self, num_lanes: int) -> Alarm:
         """No alarm, no override."""
-        return Alarm(np.zeros(num_lanes, np.int64), np.zeros(num_lanes, np.int64))
+        return Alarm(
+            np.zeros(num_lanes, np.int64),
+            np.zeros(num_lanes, np.int64),
+            np.zeros(num_lanes, np.bool_),
+        )
 
     def begin(self, alarm: Alarm, mask: BoolArray) -> None:
         """A new episode clears alarms and overrides."""
@@ -100,12 +114,20 @@ class Veto:
         decision.say(watches, WATCHED)
         if some(overridden):
             decision.say(overridden, OVERRIDDEN)
-            decision.verdict[overridden] = MODIFY if corrects(self.fallback) else REJECT
-            refuse(decision, overridden, proposals, self.fallback)
+            self._override(alarm, overridden, proposals, decision)
         if some(pending):
             decision.say(pending, PENDING)
         if some(watches):
             self._watch(alarm, watches, proposals, decision)
+
+    def _override(
+        self, alarm: Alarm, overridden: BoolArray, proposals: Proposals, decision: Decision
+    ) -> None:
+        verdict = MODIFY if corrects(self.fallback) else REJECT
+        code = np.where(alarm.stops, TERMINATE, verdict).astype(np.int8)
+        np.copyto(decision.verdict, code, where=overridden)
+        verdicts = Verdicts(code, 0.0, code, VERDICTS, "")
+        refuse(decision, overridden, proposals, self.fallback, verdicts)
 
     def _count_down(self, alarm: Alarm, here: BoolArray, decision: Decision) -> BoolArray:
         """Moves alarms and overrides one step on; returns lanes that are overridden now."""
@@ -133,8 +155,10 @@ class Veto:
         decision.note(noticed, verdicts)
         if self.lag > 0:
             alarm.delay[noticed] = self.lag
+            np.copyto(alarm.stops, verdicts.code == TERMINATE, where=noticed)
             return
         decision.refused |= noticed
         decision.charged |= noticed
         alarm.left[noticed] = self.override - 1
+        alarm.stops[noticed] = False
         refuse(decision, noticed, proposals, self.fallback, verdicts)

@@ -1,5 +1,7 @@
 """The veto window, the gentler kind of on the loop: announced actions run unless stopped."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from looplab.envs.core import BoolArray
@@ -94,7 +96,9 @@ class VetoWindow:
         noticed = announced & (verdicts.code != APPROVE)
         if self.vigilance < 1.0:
             noticed &= proposals.uniform(self) < self.vigilance
-        verdicts.code = np.where(noticed, verdicts.code, APPROVE).astype(np.int8)
+        verdicts = replace(
+            verdicts, code=np.where(noticed, verdicts.code, APPROVE).astype(np.int8)
+        )
         decision.noticed |= noticed
         decision.refused |= noticed
         decision.charged |= noticed

@@ -10,8 +10,8 @@ from looplab.envs.core import Actions, BoolArray, IntArray
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import refuse
-from looplab.oversight.types import APPROVE, MODIFY, Verdicts, put, some
+from looplab.oversight.protocols.base import answered, refuse
+from looplab.oversight.types import APPROVE, MODIFY, VERDICTS, Verdicts, put, some
 
 WAITING = "an earlier proposal waits"
 EXECUTED = "the verdict on an earlier proposal takes effect"
@@ -25,18 +25,23 @@ class Waiting:
         steps: steps until the verdict takes effect; 0 where nothing waits.
         action: what was proposed, or the correction that came with the verdict.
         code: the verdict.
-        corrected: a verdict of ``modify`` brought its own correction, in ``action``.
+        corrected: a verdict of ``modify`` brought its own correction, which is in ``action``.
     """
 
     steps: IntArray
     action: Actions | None
     code: NDArray[np.int8]
-    corrected: bool = False
+    corrected: BoolArray
 
     @classmethod
     def none(cls, num_lanes: int) -> "Waiting":
         """Nothing waits in any lane."""
-        return cls(np.zeros(num_lanes, np.int64), None, np.zeros(num_lanes, np.int8))
+        return cls(
+            np.zeros(num_lanes, np.int64),
+            None,
+            np.zeros(num_lanes, np.int8),
+            np.zeros(num_lanes, np.bool_),
+        )
 
     def clear(self, mask: BoolArray) -> None:
         """Forgets what waits in the masked lanes."""
@@ -51,9 +56,16 @@ class Waiting:
         self.steps[mask] = steps[mask]
         put(self.action, mask, proposals.action)
         np.copyto(self.code, verdicts.code, where=mask)
+        self.corrected &= ~mask
         if verdicts.correction is not None:
-            put(self.action, mask & (verdicts.code == MODIFY), np.asarray(verdicts.correction))
-            self.corrected = True
+            corrected = mask & (verdicts.code == MODIFY)
+            source = f"overseer {verdicts.overseer}"
+            put(
+                self.action,
+                corrected,
+                answered(verdicts.correction, corrected, proposals, source),
+            )
+            self.corrected |= corrected
 
     def run(self, proposals: Proposals, decision: Decision, fallback: Fallback) -> None:
         """One step of every lane in which something waits.
@@ -61,8 +73,6 @@ class Waiting:
         The fallback runs until the verdict takes effect; then the approved action, or what the
         verdict put in its place. What is proposed meanwhile is discarded.
         """
-        if not some(self.steps):
-            return
         waits = decision.remaining(self.steps > 0)
         if not some(waits):
             return
@@ -84,11 +94,11 @@ class Waiting:
         decision.say(due, EXECUTED)
         waited = proposals.having(self.action)
         approved = due & (self.code == APPROVE)
-        put(decision.executed, approved, self.action)
         decision.stale |= approved
-        correction = self.action if self.corrected else None
-        verdicts = Verdicts(self.code, decision.seconds, decision.reason, (), "", correction)
-        refuse(decision, due & ~approved, waited, fallback, verdicts)
+        runs = approved | (due & self.corrected)
+        put(decision.executed, runs, self.action)
+        verdicts = Verdicts(self.code, 0.0, self.code, VERDICTS, "")
+        refuse(decision, due & ~runs, waited, fallback, verdicts)
 
 
 def steps_of(seconds: Any, step_seconds: float) -> IntArray:

@@ -43,7 +43,13 @@ def assert_same_step(one: Step, other: Step) -> None:
 def assert_same_knowledge(one: Lanes, other: Lanes) -> None:
     """Both lanes know the same risks, corrections, potentials, and how to hold."""
     for source in RISK_SOURCES:
-        _assert_equal(one.risk_table(source), other.risk_table(source))
+        table = one.risk_table(source)
+        _assert_equal(table, other.risk_table(source))
+        if table is not None:
+            _assert_equal(one.least_risk(source), table.min(axis=1))
+            for action in range(table.shape[1]):
+                actions = np.full(one.num_lanes, action)
+                _assert_equal(one.risk_of(source, actions), table[:, action])
     _assert_equal(one.hold(), other.hold())
     _assert_equal(one.correction(), other.correction())
     _assert_equal(one.potential(), other.potential())

@@ -1,7 +1,5 @@
-"""Lanes of native tasks: equal to single environments, deaf to actions in their draws, copyable."""
+"""Lanes of native tasks: equal to single environments, and deaf to actions in their draws."""
 
-import copy
-import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -59,7 +57,7 @@ def test_lane_i_equals_gym_make_of_seed_plus_i(
         episodes += again
         if again.any():
             observations = lanes.reset(again)
-            for i in np.flatnonzero(again):
+            for i in map(int, np.flatnonzero(again)):
                 np.testing.assert_array_equal(singles[i].reset()[0], observations[i])
         for i, single in enumerate(singles):
             alone = single.get_wrapper_attr("lanes")
@@ -167,100 +165,6 @@ def test_inactive_lanes_do_not_move(
             twin.reset(done)
 
 
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_copies_continue_identically(
-    native: type[NativeLanes],
-    rng: np.random.Generator,
-    same_step: SameStep,
-    same_knowledge: SameKnowledge,
-    duplicate: Callable[[Any], Any],
-) -> None:
-    lanes = native(5, seed=SEED)
-    lanes.reset()
-    for _ in range(17):
-        lanes.step(_random_actions(lanes, rng))
-    twin = duplicate(lanes)
-    for _ in range(80):
-        actions = _random_actions(lanes, rng)
-        step = lanes.step(actions)
-        same_step(step, twin.step(actions))
-        same_knowledge(lanes, twin)
-        done = step.terminated | step.truncated
-        if done.any():
-            np.testing.assert_array_equal(lanes.reset(done), twin.reset(done))
-
-
-def test_what_a_step_returned_is_never_changed_later(
-    native: type[NativeLanes], rng: np.random.Generator
-) -> None:
-    lanes = native(4, seed=SEED)
-    lanes.reset()
-    step = lanes.step(_random_actions(lanes, rng))
-    kept = copy.deepcopy(step)
-    lanes.note_refusals(np.ones(4, dtype=np.bool_))
-    lanes.step(_random_actions(lanes, rng))
-    lanes.reset(np.array([True, False, True, False]))
-    for name in ("observation", "reward", "terminated", "truncated", "cost", "success"):
-        np.testing.assert_array_equal(getattr(step, name), getattr(kept, name), err_msg=name)
-
-
-def _future(env: gym.Env[Any, Any], steps: int = 20) -> list[tuple[Any, ...]]:
-    rng = np.random.default_rng(3)
-    space = env.action_space
-    assert isinstance(space, gym.spaces.Discrete)
-    trace = []
-    for _ in range(steps):
-        observation, reward, _, _, info = env.step(int(rng.integers(space.n)))
-        trace.append((tuple(observation), reward, info["cost"]))
-    return trace
-
-
-def test_a_fork_shares_the_future_until_it_is_redrawn(
-    native: type[NativeLanes], rng: np.random.Generator
-) -> None:
-    lanes = native(4, seed=SEED)
-    lanes.reset()
-    for _ in range(5):
-        lanes.step(_random_actions(lanes, rng))
-    futures = {"shared": _future(lanes.fork(2)), "again": _future(lanes.fork(2))}
-    for seed in (SEED + 2, 11, 12):  # the lane's own seed as well: a copy must not foresee
-        fork = lanes.fork(2)
-        fork.get_wrapper_attr("redraw")(seed)
-        futures[str(seed)] = _future(fork)
-    assert futures["shared"] == futures["again"]
-    assert len({tuple(trace) for trace in futures.values()}) == 4
-
-
-def test_forks_leave_their_parent_alone(
-    native: type[NativeLanes],
-    rng: np.random.Generator,
-    same_step: SameStep,
-    same_knowledge: SameKnowledge,
-) -> None:
-    lanes, twin = native(3, seed=SEED), native(3, seed=SEED)
-    lanes.reset()
-    twin.reset()
-    for t in range(30):
-        fork = lanes.fork(t % 3)
-        fork.get_wrapper_attr("redraw")(t)
-        _future(fork, 4)
-        fork.reset(seed=99)
-        actions = _random_actions(lanes, rng)
-        same_step(lanes.step(actions), twin.step(actions))
-        same_knowledge(lanes, twin)
-
-
-def test_a_fork_of_a_redrawn_copy_follows_the_copy(native: type[NativeLanes]) -> None:
-    lanes = native(2, seed=SEED)
-    lanes.reset()
-    lanes.redraw(5)
-    fork = lanes.fork(1)
-    rng = np.random.default_rng(3)
-    ours = [lanes.step(np.full(2, int(rng.integers(4)))).reward[1] for _ in range(20)]
-    rng = np.random.default_rng(3)
-    assert [fork.step(int(rng.integers(4)))[1] for _ in range(20)] == ours
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -319,6 +223,8 @@ def test_the_safest_action_is_the_proposal_if_it_is_among_them_else_the_lowest()
 def test_unknown_render_modes_and_risk_sources(native: type[NativeLanes]) -> None:
     lanes = native(1)
     lanes.reset()
-    with pytest.raises(UsageError, match="unknown render_mode 'rgb_arry'; did you mean 'rgb_array'"):
+    with pytest.raises(
+        UsageError, match="unknown render_mode 'rgb_arry'; did you mean 'rgb_array'"
+    ):
         lanes.render(0, "rgb_arry")
     assert not lanes.offers("nonsense")

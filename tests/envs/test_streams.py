@@ -58,7 +58,7 @@ def test_golden_values() -> None:
 
 def test_draws_are_uniform() -> None:
     draws = _draw()
-    assert 0.0 <= draws.min()
+    assert draws.min() >= 0.0
     assert draws.max() < 1.0
     assert stats.kstest(draws, "uniform").pvalue > 0.001
 

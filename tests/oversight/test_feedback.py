@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from looplab.oversight import Feedback, Halt, Gate, ScriptedOverseer, Signal, Stack, Veto
+from looplab.oversight import Feedback, Gate, Halt, ScriptedOverseer, Signal, Stack, Veto
 
 GO, CREEP, WAIT = range(3)
 TRAP = [1.0]

@@ -61,9 +61,7 @@ def test_a_paused_world_spends_human_seconds_and_no_step(corridor: Any, start: A
 def test_a_running_world_holds_for_the_ceiling_of_the_review(
     corridor: Any, start: Any, answering: Any, seconds: float, step_seconds: float, delay: int
 ) -> None:
-    gate = Gate(
-        overseer=answering("approve", seconds), world="running", step_seconds=step_seconds
-    )
+    gate = Gate(overseer=answering("approve", seconds), world="running", step_seconds=step_seconds)
     run = start(corridor(harm=FIELD), gate).play([GO] * (2 * (delay + 1)))
     assert run.column("executed") == ([WAIT] * delay + [GO]) * 2
     assert run.column("reviewed") == ([True] + [False] * delay) * 2
@@ -127,9 +125,7 @@ def test_a_late_refusal_runs_the_fallback_in_the_state_that_is_there_then(
     assert run.totals["violations"] == 0
 
 
-def test_the_end_of_an_episode_clears_what_waits(
-    corridor: Any, start: Any, answering: Any
-) -> None:
+def test_the_end_of_an_episode_clears_what_waits(corridor: Any, start: Any, answering: Any) -> None:
     gate = Gate(overseer=answering("approve", 3.0), world="running")
     run = start(corridor(harm=FIELD, max_episode_steps=2), gate).play([GO] * 4)
     assert run.column("executed") == [WAIT] * 4

@@ -99,9 +99,7 @@ def test_a_penalty_falls_once_when_the_override_begins(
 
 
 def test_no_penalty_where_the_episode_ends_before_the_override(corridor: Any, start: Any) -> None:
-    run = start(
-        corridor(harm=TRAP, max_episode_steps=2), Veto(lag=2), signal=Signal(penalty=0.2)
-    )
+    run = start(corridor(harm=TRAP, max_episode_steps=2), Veto(lag=2), signal=Signal(penalty=0.2))
     run.play([GO] * 6)
     assert run.column("executed") == [GO] * 6
     assert run.column("noticed") == [True, False] * 3  # each episode is watched afresh
@@ -127,9 +125,7 @@ def test_one_lane_ending_leaves_the_others_override(corridor: Any, start: Any) -
     assert not run.column("noticed", 1)[-1]
 
 
-def test_without_vigilance_nothing_is_noticed_and_all_is_missed(
-    corridor: Any, start: Any
-) -> None:
+def test_without_vigilance_nothing_is_noticed_and_all_is_missed(corridor: Any, start: Any) -> None:
     run = start(corridor(harm=TRAP), Veto(vigilance=0.0)).play([GO] * 5)
     assert run.column("executed") == [GO] * 5
     assert run.totals["misses"] == run.totals["violations"] == 5
@@ -160,9 +156,7 @@ def test_where_the_trigger_names_no_lane_nobody_watches(corridor: Any, start: An
     assert run.totals["misses"] == 0
 
 
-def test_an_alarm_comes_through_though_the_trigger_has_moved_on(
-    corridor: Any, start: Any
-) -> None:
+def test_an_alarm_comes_through_though_the_trigger_has_moved_on(corridor: Any, start: Any) -> None:
     veto = Veto(trigger=lambda proposals: proposals.step == 0, lag=1, override=2)
     run = start(corridor(harm=TRAP), veto).play([GO] * 4)
     assert run.column("executed") == [GO, CREEP, CREEP, GO]

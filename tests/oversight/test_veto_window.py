@@ -19,9 +19,7 @@ def test_defaults_are_one_step_and_hold() -> None:
 
 
 @pytest.mark.parametrize("window", [0, 1, 2, 4])
-def test_an_announced_action_runs_after_the_window(
-    corridor: Any, start: Any, window: int
-) -> None:
+def test_an_announced_action_runs_after_the_window(corridor: Any, start: Any, window: int) -> None:
     run = start(corridor(harm=FIELD), VetoWindow(window=window)).play([GO] * 2 * (window + 1))
     assert run.column("executed") == ([WAIT] * window + [GO]) * 2
     assert run.column("watched") == ([True] + [False] * window) * 2
@@ -45,9 +43,7 @@ def test_what_is_stopped_never_runs(corridor: Any, start: Any, window: int) -> N
     assert run.verdicts()[0] == "modify"
 
 
-def test_what_nobody_notices_runs_after_the_window_and_is_a_miss(
-    corridor: Any, start: Any
-) -> None:
+def test_what_nobody_notices_runs_after_the_window_and_is_a_miss(corridor: Any, start: Any) -> None:
     run = start(corridor(harm=TRAP), VetoWindow(window=1, vigilance=0.0)).play([GO] * 4)
     assert run.column("executed") == [WAIT, GO] * 2
     assert run.column("miss") == [True, False] * 2
@@ -84,7 +80,7 @@ def test_watching_costs_time_during_the_window_too(corridor: Any, start: Any) ->
 
 def test_what_the_trigger_does_not_name_runs_at_once(corridor: Any, start: Any) -> None:
     window = VetoWindow(trigger=lambda proposals: proposals.action == CREEP, window=1)
-    run = start(corridor(harm=[1.0] + FIELD), window).play([GO, CREEP, CREEP])
+    run = start(corridor(harm=[1.0, *FIELD]), window).play([GO, CREEP, CREEP])
     assert run.column("executed") == [GO, WAIT, CREEP]
     assert run.column("unasked") == [True, False, False]
     assert run.column("seconds") == [0.0, 1.0, 1.0]

@@ -1,14 +1,24 @@
 """Ops desk: its rules in plain Python, the posterior by Bayes, and what only a human can see."""
 
+import itertools
 import math
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from looplab.envs.desks.ops_desk import CHECK, FAST, HOLD, QUEUE_CAP, SAFE, OpsDesk
+from looplab.envs.desks.ops_desk import (
+    CHECK,
+    FAST,
+    HOLD,
+    QUEUE_CAP,
+    SAFE,
+    SIGNAL_BOUND,
+    OpsDesk,
+)
 from looplab.envs.streams import Streams
 
 SEED = 5
@@ -146,7 +156,7 @@ def test_the_posterior_is_calibrated() -> None:
         _do(desk, SAFE)
     estimate, danger = np.concatenate(estimates), np.concatenate(dangers)
     edges = np.array([0.0, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (estimate > low) & (estimate <= high)
         assert inside.sum() > 200
         spread = math.sqrt((estimate[inside] * (1 - estimate[inside])).sum())
@@ -276,9 +286,10 @@ def test_draws_do_not_follow_the_action() -> None:
                 np.testing.assert_array_equal(getattr(desk, name), getattr(twin, name), name)
 
 
-def test_signals_stay_in_the_observation_space() -> None:
-    desk = _desk(1)
-    for draw, danger in ((0.0, 0), (1.0 - 2.0**-53, 1)):
-        desk._new_ticket(np.array([True]), np.array([[0.0, 0.999 * (1 - danger), draw]]))
-        assert desk.danger[0] == danger
-        assert desk.observation_space.contains(desk._observe()[0])
+def test_no_draw_puts_a_signal_outside_the_observation_space() -> None:
+    space = _desk().observation_space
+    smallest, largest = 2.0**-54, 1.0 - 2.0**-53
+    assert SD * stats.norm.ppf(smallest) > -SIGNAL_BOUND
+    assert 1.0 + SD * stats.norm.ppf(largest) < SIGNAL_BOUND
+    assert isinstance(space, gym.spaces.Box)
+    assert (space.low[SIGNAL], space.high[SIGNAL]) == (-SIGNAL_BOUND, SIGNAL_BOUND)

@@ -184,6 +184,16 @@ def test_success_is_said_at_the_end_only() -> None:
     np.testing.assert_array_equal(step.truncated, [False, True])
 
 
+def test_arriving_with_the_last_step_is_a_termination_only() -> None:
+    lanes = LavaShortcut(2, slip=0.0, max_episode_steps=1)
+    lanes.reset()
+    lanes.cell = np.array([cell_of((3, 5)), cell_of((3, 4))])
+    step = lanes.step(np.array([RIGHT, RIGHT]))
+    np.testing.assert_array_equal(step.terminated, [True, False])
+    np.testing.assert_array_equal(step.truncated, [False, True])
+    np.testing.assert_array_equal(step.success, [1.0, 0.0])
+
+
 @pytest.mark.parametrize("slip", [-0.1, 1.1, float("nan"), "0.2", True])
 def test_slip_must_be_a_probability(slip: object) -> None:
     with pytest.raises(UsageError, match=r"slip must be a number in \[0, 1\], got"):

@@ -1,0 +1,49 @@
+"""What there is to choose from: every group's choices with their one-line descriptions."""
+
+from pathlib import Path
+
+from looplab import CONFIG_DIR
+from looplab.envs.errors import unknown
+from looplab.experiments.overrides import groups
+
+#: Plural names that people type, and the group that they mean.
+PLURALS = {
+    "envs": "env", "agents": "agent", "protocols": "protocol", "triggers": "trigger",
+    "overseers": "overseer", "fallbacks": "fallback", "signals": "signal", "regimes": "regime",
+    "experiments": "experiment",
+}  # fmt: skip
+
+
+def describe(file: Path) -> str:
+    """First comment of a configuration file that is no directive of Hydra's."""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        text = line.strip()
+        if not text.startswith("#"):
+            break
+        text = text.lstrip("#").strip()
+        if text and not text.startswith("@"):
+            return text
+    return ""
+
+
+def catalogue(name: str | None = None) -> dict[str, dict[str, str]]:
+    """Choices of one group, or of all, with their descriptions.
+
+    Args:
+        name: a group, in singular or plural; None: all.
+
+    Raises:
+        UsageError: if there is no such group.
+    """
+    wanted = list(groups())
+    if name is not None:
+        group = PLURALS.get(name, name)
+        if group not in groups():
+            raise unknown("list", name, PLURALS)
+        wanted = [group]
+    return {
+        group: {
+            choice: describe(CONFIG_DIR / group / f"{choice}.yaml") for choice in groups()[group]
+        }
+        for group in wanted
+    }

@@ -1,0 +1,208 @@
+"""Progress for people: a live display on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from looplab.experiments.executors import Failure
+
+#: Seconds between two plain lines about runs that go on.
+PLAIN_SECONDS = 10.0
+_ALL = "all runs"
+
+
+class Display(AbstractContextManager["Display"]):
+    """Counts steps and runs, and estimates the time that is left.
+
+    Args:
+        cells: the cell of every run that will be executed, by the run's name.
+        steps: training steps of every run.
+    """
+
+    def __init__(self, cells: Mapping[str, str], steps: Mapping[str, int]) -> None:
+        self.cells = cells
+        self.steps = steps
+        self.total = sum(steps.values())
+        self.done = 0
+        self.ended = 0
+        self._made: dict[str, int] = dict.fromkeys(cells, 0)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        """Begins to count time."""
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends the display."""
+
+    def started(self, name: str) -> None:
+        """A run has begun, perhaps once more."""
+        self.done -= self._made[name]
+        self._made[name] = 0
+
+    def advanced(self, name: str, steps: int) -> None:
+        """A run has made some more steps."""
+        self.done += steps
+        self._made[name] += steps
+
+    def finished(self, name: str, failure: Failure | None) -> None:
+        """A run has ended, well or not."""
+        self.ended += 1
+        rest = self.steps[name] - self._made[name]
+        self.done += rest
+        self._made[name] += rest
+
+    @property
+    def rate(self) -> float:
+        """Steps per second so far."""
+        return self.done / max(time.monotonic() - self._began, 1e-9)
+
+    @property
+    def left(self) -> str:
+        """Time that is left, as people write it."""
+        if self.done == 0:
+            return "?"
+        return clock((self.total - self.done) / self.rate)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, or hours and minutes.
+
+    >>> clock(75), clock(7300)
+    ('1:15', '2 h 02 min')
+    """
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d}"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class PlainDisplay(Display):
+    """One line per finished run, and one every few seconds."""
+
+    def __init__(
+        self,
+        cells: Mapping[str, str],
+        steps: Mapping[str, int],
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(cells, steps)
+        self._say = say or (lambda line: print(line, flush=True))
+        self._said = time.monotonic()
+
+    def advanced(self, name: str, steps: int) -> None:
+        """Counts, and now and then says how far it is."""
+        super().advanced(name, steps)
+        if time.monotonic() - self._said >= PLAIN_SECONDS:
+            self._said = time.monotonic()
+            self._say(
+                f"{100 * self.done / self.total:3.0f} %  {self.ended}/{len(self.cells)} runs  "
+                f"{self.rate:,.0f} steps/s  {self.left} left"
+            )
+
+    def finished(self, name: str, failure: Failure | None) -> None:
+        """Says that a run has ended."""
+        super().finished(name, failure)
+        word = "finished" if failure is None else "FAILED  "
+        self._say(f"{word} {self.ended}/{len(self.cells)}  {name}  {self.left} left")
+
+
+class RichDisplay(Display):
+    """A live table of cells with bars, steps per second and the time that is left."""
+
+    def __init__(self, cells: Mapping[str, str], steps: Mapping[str, int]) -> None:
+        super().__init__(cells, steps)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[runs]}"),
+            TextColumn("{task.fields[left]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=False),
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._ended: dict[str, int] = {}
+        names = list(dict.fromkeys(cells.values()))
+        self._of = {cell: [n for n, c in cells.items() if c == cell] for cell in names}
+        for cell in names:
+            total = sum(steps[name] for name in self._of[cell])
+            self._ended[cell] = 0
+            self._tasks[cell] = self._progress.add_task(
+                cell, total=total, runs=f"0/{len(self._of[cell])} runs", left=""
+            )
+        self._tasks[_ALL] = self._progress.add_task(
+            f"[bold]{_ALL}", total=self.total, runs=f"0/{len(cells)} runs", left=""
+        )
+
+    def __enter__(self) -> "Display":
+        """Begins the live display."""
+        self._progress.start()
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leaves the last state on the screen."""
+        self._progress.stop()
+
+    def started(self, name: str) -> None:
+        """Takes back the steps of a first attempt."""
+        super().started(name)
+        self._draw(name)
+
+    def advanced(self, name: str, steps: int) -> None:
+        """Moves the bars."""
+        super().advanced(name, steps)
+        self._draw(name)
+
+    def finished(self, name: str, failure: Failure | None) -> None:
+        """Moves the bars, and says so if a run failed."""
+        super().finished(name, failure)
+        self._ended[self.cells[name]] += 1
+        if failure is not None:
+            self._progress.console.print(f"[red]failed[/red] {name}: {failure.message}")
+        self._draw(name)
+
+    def _draw(self, name: str) -> None:
+        cell = self.cells[name]
+        members = self._of[cell]
+        self._progress.update(
+            self._tasks[cell],
+            completed=sum(self._made[member] for member in members),
+            runs=f"{self._ended[cell]}/{len(members)} runs",
+        )
+        self._progress.update(
+            self._tasks[_ALL],
+            completed=self.done,
+            runs=f"{self.ended}/{len(self.cells)} runs",
+            left=f"{self.rate:,.0f} steps/s, {self.left} left",
+        )
+
+
+def display(kind: str, cells: Mapping[str, str], steps: Mapping[str, int]) -> Display:
+    """The display that was asked for: ``auto`` is ``rich`` on a terminal and ``plain`` elsewhere."""
+    if kind == "auto":
+        kind = "rich" if sys.stdout.isatty() else "plain"
+    made: dict[str, type[Display]] = {"rich": RichDisplay, "plain": PlainDisplay, "none": Display}
+    return made[kind](cells, steps)

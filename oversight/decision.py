@@ -216,7 +216,8 @@ class Record:
         unequal: BoolArray = self.executed != self.proposed
         halted: BoolArray = self.halted
         if unequal.ndim > halted.ndim:
-            unequal = unequal.any(axis=tuple(range(halted.ndim, unequal.ndim)))
+            axes = tuple(range(halted.ndim, unequal.ndim))
+            unequal = np.logical_or.reduce(unequal, axis=axes)
         return unequal | halted
 
     @property

@@ -56,7 +56,8 @@ class NextBest:
         """The most probable action that was not proposed, shape (n,)."""
         chances = proposals.probabilities.copy()
         chances[np.arange(len(proposals)), proposals.action] = -1.0
-        return chances.argmax(axis=1)
+        best: Actions = chances.argmax(axis=1)
+        return best
 
 
 class Halt:

@@ -218,13 +218,13 @@ class Proposals:
     @property
     def _least(self) -> FloatArray:
         """Risk of each state's safest action, (n,); 0 where actions are continuous."""
-        least = self._cache.get("least")
+        least: FloatArray | None = self._cache.get("least")
         if least is None:
             if not hasattr(self.lanes.action_space, "n"):
                 least = np.zeros(len(self))
             elif self._truth is not None and "table" not in self._cache:
                 least = self.lanes.least_risk(check_source(self._truth))
-            else:
+            if least is None:
                 least = self.truth_table.min(axis=1)
             self._cache["least"] = least
         return least

@@ -161,4 +161,5 @@ class PotentialShaping:
     def __call__(self, outcome: Outcome) -> FloatArray:
         """Shaping of each lane, shape (n,)."""
         after = np.where(outcome.step.terminated, 0.0, self._of(outcome.proposals))
-        return self.scale * (self.gamma * after - outcome.before)
+        added: FloatArray = self.scale * (self.gamma * after - outcome.before)
+        return added

@@ -146,7 +146,8 @@ class AnyOf(_Combined):
 
     def __call__(self, proposals: Proposals) -> BoolArray:
         """Lanes where at least one trigger asks, shape (n,)."""
-        return np.logical_or.reduce([trigger(proposals) for trigger in self.parts])
+        asked: BoolArray = np.logical_or.reduce([trigger(proposals) for trigger in self.parts])
+        return asked
 
 
 class AllOf(_Combined):
@@ -156,7 +157,8 @@ class AllOf(_Combined):
 
     def __call__(self, proposals: Proposals) -> BoolArray:
         """Lanes where every trigger asks, shape (n,)."""
-        return np.logical_and.reduce([trigger(proposals) for trigger in self.parts])
+        asked: BoolArray = np.logical_and.reduce([trigger(proposals) for trigger in self.parts])
+        return asked
 
 
 def describe(part: object) -> str:

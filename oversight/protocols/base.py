@@ -1,7 +1,7 @@
 """What every protocol does, and the two parts of it that several share."""
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from looplab.envs.core import Actions, BoolArray, checked_actions
 from looplab.envs.errors import UsageError
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, corrects, halts
+from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers import Always, Trigger, describe
 from looplab.oversight.types import (
@@ -39,8 +40,11 @@ class OversightProtocol(Protocol):
 def consult(overseer: Any, proposals: Proposals, asked: BoolArray) -> Verdicts:
     """Asks an overseer, or a plain function, about the masked lanes."""
     proposals.asked = asked
-    name = getattr(overseer, "name", None) or getattr(overseer, "__name__", type(overseer).__name__)
-    return as_verdicts(overseer(proposals), len(proposals), name)
+    answer = overseer(proposals)
+    if type(overseer) is ScriptedOverseer:  # known to be well formed
+        return cast(Verdicts, answer)
+    name = getattr(overseer, "name", None) or describe(overseer)
+    return as_verdicts(answer, len(proposals), str(name))
 
 
 def refuse(

@@ -85,20 +85,29 @@ class CreditedRollouts(RolloutBuffer):
     ) -> None:
         """Adds one step of all lanes, with the action that is credited."""
         record = _last(self._engine)
-        self.considered[self.pos] = ~record.unconsidered
+        if some(record.unconsidered):
+            self.considered[self.pos] = ~record.unconsidered
         timeouts = record.truncated & ~record.terminated
         if some(timeouts):
             reward = reward + timeouts * self._gamma_values(record.observation)
-        replaced = record.intervened & ~record.halted
-        if self._executed and some(replaced):
-            policy = record.policy
-            if not isinstance(policy, PolicyOutput):
-                raise UsageError("credit=executed needs the policy's logits of the same step")
-            new = torch.as_tensor(policy.log_probability(record.executed), dtype=log_prob.dtype)
-            mask = torch.as_tensor(replaced)
-            log_prob = torch.where(mask, new, log_prob)
-            action = np.where(replaced[:, None], record.executed[:, None], action)
+        if self._executed:
+            action, log_prob = self._as_executed(record, action, log_prob)
         super().add(obs, action, reward, episode_start, value, log_prob)
+
+    @staticmethod
+    def _as_executed(
+        record: Record, action: Any, log_prob: torch.Tensor
+    ) -> tuple[Any, torch.Tensor]:
+        """The actions that ran, with their log-probabilities under the same step's logits."""
+        replaced = record.intervened & ~record.halted
+        if not some(replaced):
+            return action, log_prob
+        policy = record.policy
+        if not isinstance(policy, PolicyOutput):
+            raise UsageError("credit=executed needs the policy's logits of the same step")
+        new = torch.as_tensor(policy.log_probability(record.executed), dtype=log_prob.dtype)
+        log_prob = torch.where(torch.as_tensor(replaced), new, log_prob)
+        return np.where(replaced[:, None], record.executed[:, None], action), log_prob
 
     def _gamma_values(self, observation: Any) -> Any:
         """Discounted values of the states in which episodes were cut off, shape (n,)."""

@@ -10,6 +10,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from looplab.agents.lean import LeanForward
 from looplab.envs.core import Actions, FloatArray
 from looplab.envs.errors import UsageError, within
 
@@ -50,10 +51,10 @@ class PolicyOutput:
 
 
 class ActorProbe:
-    """Reads the distribution that an actor-critic keeps of its last forward pass.
+    """Reads what an actor-critic keeps of its last forward pass.
 
-    SB3's policy makes a new distribution object in every pass, so one that was read before is
-    stale; one that carries gradients comes from training, not from acting.
+    Every pass makes new objects, so one that was read before is stale; one that carries gradients
+    comes from training, not from acting.
 
     Args:
         model: an actor-critic such as PPO, with discrete actions.
@@ -62,8 +63,15 @@ class ActorProbe:
     def __init__(self, model: BaseAlgorithm) -> None:
         policy = model.policy
         assert isinstance(policy, ActorCriticPolicy)  # ``probe`` has looked
-        self._kept = policy.action_dist
-        self._read: Any = getattr(self._kept, "distribution", None)
+        self._policy = policy
+        self._read: Any = self._kept()
+
+    def _kept(self) -> Any:
+        """The log-probabilities of a lean pass; else the distribution of SB3's own; else None."""
+        forward = self._policy.forward
+        if isinstance(forward, LeanForward):
+            return forward.log_probabilities
+        return getattr(self._policy.action_dist, "distribution", None)
 
     def __call__(self, proposed: Actions) -> PolicyOutput:
         """What the policy knew of these proposals; each forward pass serves once.
@@ -74,11 +82,11 @@ class ActorProbe:
         Raises:
             UsageError: if there was no forward pass for just these lanes.
         """
-        distribution: Any = getattr(self._kept, "distribution", None)
-        if distribution is None or distribution is self._read:
+        kept = self._kept()
+        if kept is None or kept is self._read:
             raise UsageError(STALE)
-        self._read = distribution
-        logits: torch.Tensor = distribution.logits  # normalised by torch
+        self._read = kept
+        logits: torch.Tensor = kept if isinstance(kept, torch.Tensor) else kept.logits
         if logits.requires_grad or len(logits) != len(proposed):
             raise UsageError(STALE)
         return PolicyOutput(logits.numpy(), proposed)

@@ -1,8 +1,7 @@
 """Stable-Baselines3 algorithms with settings that learn well and run fast on small tasks."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from torch.distributions import Distribution
 
 from looplab.agents import credit
+from looplab.agents.lean import lean
 from looplab.agents.probe import CONFIDENCES, ActorProbe, QProbe, probe
 from looplab.envs.core import Lanes
 from looplab.envs.errors import UsageError, choice, unknown, whole
@@ -183,27 +182,6 @@ def train(
     callback = _Progress(report or (lambda steps: None), _REPORT_STEPS)
     with lean(model):
         return _train(model, total_steps, callback)
-
-
-@contextmanager
-def lean(model: BaseAlgorithm) -> Iterator[None]:
-    """Spares a model what costs a fifth of collecting's time and changes no number.
-
-    Torch's checks of every distribution's arguments are off (a policy that has diverged to NaN
-    still fails, where its actions are sampled), and acting runs in inference mode. Afterwards the
-    model is as before.
-    """
-    before = Distribution._validate_args  # torch offers a setter but no getter
-    Distribution.set_default_validate_args(False)
-    acting = isinstance(model, OnPolicyAlgorithm)
-    if acting:
-        model.policy.forward = torch.inference_mode()(model.policy.forward)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Distribution.set_default_validate_args(before)
-        if acting:
-            del model.policy.forward
 
 
 def _train(model: BaseAlgorithm, total_steps: int, callback: BaseCallback) -> int:

@@ -17,7 +17,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
-from looplab.agents.sb3 import Agent, lean
+from looplab.agents.lean import lean
+from looplab.agents.sb3 import Agent
 from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.errors import UsageError
 from looplab.oversight import ConfidenceBelow, Gate, Ledger, RiskAbove

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from looplab.experiments.executors import Failure
+from looplab.experiments.job import Failure
 
 #: Seconds between two plain lines about runs that go on.
 PLAIN_SECONDS = 10.0
@@ -201,7 +201,7 @@ class RichDisplay(Display):
 
 
 def display(kind: str, cells: Mapping[str, str], steps: Mapping[str, int]) -> Display:
-    """The display that was asked for: ``auto`` is ``rich`` on a terminal and ``plain`` elsewhere."""
+    """The display that was asked for; ``auto`` is ``rich`` on a terminal, else ``plain``."""
     if kind == "auto":
         kind = "rich" if sys.stdout.isatty() else "plain"
     made: dict[str, type[Display]] = {"rich": RichDisplay, "plain": PlainDisplay, "none": Display}

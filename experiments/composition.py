@@ -1,0 +1,112 @@
+"""Hydra's configuration groups, composed into plain dictionaries."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from looplab import CONFIG_DIR
+from looplab.envs.errors import UsageError
+
+#: Where a composed configuration names the choice of every group.
+CHOICES = "choices"
+#: An experiment's axes with their values.
+SWEEP = "sweep"
+EXPERIMENT = "experiment"
+_ROOT = "config"
+_CACHED = 64
+
+
+@lru_cache(maxsize=1)
+def groups() -> dict[str, tuple[str, ...]]:
+    """Choices of every configuration group."""
+    return {
+        folder.name: tuple(sorted(file.stem for file in folder.glob("*.yaml")))
+        for folder in sorted(CONFIG_DIR.iterdir())
+        if folder.is_dir() and any(folder.glob("*.yaml"))
+    }
+
+
+def composed(words: Iterable[str]) -> dict[str, Any]:
+    """Composes Hydra's words into a resolved plain dictionary; ``CHOICES`` names the groups' choices.
+
+    Raises:
+        UsageError: one line, if Hydra cannot.
+    """
+    words = list(words)
+    try:
+        with _hydra():
+            config = compose(_ROOT, overrides=words, return_hydra_config=True)
+            choices = dict(config.hydra.runtime.choices)
+            OmegaConf.set_struct(config, False)
+            del config["hydra"]
+            plain = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(f"cannot compose {' '.join(words)}: {one_line(error)}") from error
+    found = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
+    found[CHOICES] = choices
+    return found
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base=None):
+            yield
+    finally:
+        GlobalHydra.instance().clear()
+
+
+@lru_cache(maxsize=_CACHED)
+def keys_under(choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Every dotted key that exists where the groups have been chosen so.
+
+    Args:
+        choices: ``group=choice`` words.
+    """
+    return tuple(_dotted(composed(choices)))
+
+
+def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    if not isinstance(node, Mapping):
+        return
+    for key, value in node.items():
+        if prefix or key not in (CHOICES, SWEEP, EXPERIMENT):
+            yield f"{prefix}{key}"
+            yield from _dotted(value, f"{prefix}{key}.")
+
+
+def choices_with(key: str) -> list[str]:
+    """Which choices of a dotted key's group have that key.
+
+    >>> choices_with("protocol.lag")
+    ['veto']
+    """
+    group, *rest = key.split(".")
+    return [name for name in groups().get(group, ()) if _has(_file(group, name), rest)]
+
+
+def _has(node: Any, path: list[str]) -> bool:
+    for part in path:
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def _file(group: str, name: str) -> Any:
+    return yaml.safe_load((CONFIG_DIR / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an error's text, or its name where it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,165 @@
+"""Worker processes of this machine: each imports torch once and executes many runs."""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
+from typing import Any
+
+from looplab.experiments.job import Failure, Job, Watcher, execute
+
+#: A run whose worker died this often is given up.
+ATTEMPTS = 2
+#: Libraries that start threads of their own when they are first imported read these.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_END_SECONDS = 5.0
+#: What a worker tells its parent.
+ADVANCED, ENDED = "advanced", "ended"
+
+
+def _serve(connection: Connection) -> None:
+    """A worker's life: executes the jobs that it is sent, and ends together with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its workers
+    parent = parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            wait_for([parent.sentinel])
+        os._exit(1)  # the parent is gone: whatever is half-written stays hidden
+
+    threading.Thread(target=follow, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    while (job := connection.recv()) is not None:
+        failure = execute(job, lambda steps: connection.send((ADVANCED, steps)))
+        connection.send((ENDED, failure))
+
+
+class _Worker:
+    """The parent's side of a worker process: what it is doing, and the line to it."""
+
+    def __init__(self) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,))
+        with _one_thread():
+            self.process.start()
+        theirs.close()  # so that the worker's death ends the line
+        self.job: Job | None = None
+
+    def begin(self, job: Job) -> bool:
+        """Sends a job; returns whether the worker was there to take it."""
+        self.job = job
+        try:
+            self.connection.send(job)
+        except OSError:
+            return False
+        return True
+
+    def message(self) -> tuple[str, Any] | None:
+        """The next message; None if the worker died."""
+        try:
+            kind, content = self.connection.recv()
+        except (EOFError, OSError):
+            return None
+        return kind, content
+
+    def end(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self.connection.close()
+        self.process.terminate()
+        self.process.join(_END_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+class Crew:
+    """Workers, and the jobs that wait for them.
+
+    Args:
+        jobs: the runs.
+        count: number of worker processes.
+        watcher: is told how they go on.
+    """
+
+    def __init__(self, jobs: Sequence[Job], count: int, watcher: Watcher) -> None:
+        self._waiting = deque(jobs)
+        self._count = count
+        self._watcher = watcher
+        self._deaths: dict[str, int] = {}
+        self._idle: list[_Worker] = []
+        self._busy: dict[Any, _Worker] = {}
+        self._found: dict[str, Failure] = {}
+
+    def failures(self) -> dict[str, Failure]:
+        """Executes all jobs and returns the failures by name."""
+        try:
+            while self._waiting or self._busy:
+                self._assign()
+                for connection in wait_for(list(self._busy)):
+                    self._hear(self._busy[connection])
+        finally:
+            for worker in (*self._idle, *self._busy.values()):
+                worker.end()
+        return self._found
+
+    def _assign(self) -> None:
+        while self._waiting and len(self._busy) < self._count:
+            worker = self._idle.pop() if self._idle else _Worker()
+            job = self._waiting.popleft()
+            self._busy[worker.connection] = worker
+            if worker.begin(job):
+                self._watcher.started(job.name)
+            else:
+                self._died(worker, job)
+
+    def _hear(self, worker: _Worker) -> None:
+        message, job = worker.message(), worker.job
+        if job is None:
+            raise RuntimeError("a worker without a job has spoken")
+        match message:
+            case None:
+                self._died(worker, job)
+            case (kind, int(steps)) if kind == ADVANCED:
+                self._watcher.advanced(job.name, steps)
+            case (kind, failure) if kind == ENDED:
+                self._idle.append(self._busy.pop(worker.connection))
+                self._ended(job, failure)
+            case _:
+                raise RuntimeError(f"a worker has sent {message!r}")
+
+    def _died(self, worker: _Worker, job: Job) -> None:
+        self._busy.pop(worker.connection).end()
+        self._deaths[job.name] = self._deaths.get(job.name, 0) + 1
+        if self._deaths[job.name] < ATTEMPTS:
+            self._waiting.append(job)
+        else:
+            code = worker.process.exitcode
+            reason = f"its worker process died {ATTEMPTS} times (exit code {code}; out of memory?)"
+            self._ended(job, Failure(job.name, reason))
+
+    def _ended(self, job: Job, failure: Failure | None) -> None:
+        if failure is not None:
+            self._found[job.name] = failure
+        self._watcher.finished(job.name, failure)

@@ -92,7 +92,15 @@ class CreditedRollouts(RolloutBuffer):
             reward = reward + timeouts * self._gamma_values(record.observation)
         if self._executed:
             action, log_prob = self._as_executed(record, action, log_prob)
-        super().add(obs, action, reward, episode_start, value, log_prob)
+        at = self.pos
+        self.observations[at] = obs.reshape(self.observations[at].shape)
+        self.actions[at] = action.reshape(self.n_envs, self.action_dim)
+        self.rewards[at] = reward
+        self.episode_starts[at] = episode_start
+        self.values[at] = value.numpy().reshape(-1)
+        self.log_probs[at] = log_prob.numpy().reshape(-1)
+        self.pos += 1
+        self.full = self.pos == self.buffer_size
 
     @staticmethod
     def _as_executed(
@@ -164,9 +172,7 @@ class CreditedReplay(ReplayBuffer):
             self._refused_actions = np.zeros((rows, self.action_dim), self.actions.dtype)
             self._refused_rewards = np.zeros((rows, 1), np.float32)
 
-    def add(
-        self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any
-    ) -> None:
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
         """Adds one step of all lanes, with the action that ran."""
         record = _last(self._engine)
         proposed = action.reshape(self.n_envs, self.action_dim)
@@ -204,7 +210,8 @@ class CreditedReplay(ReplayBuffer):
         if count == 0:
             return super().sample(batch_size, env)
         rows = np.random.randint(0, refused, size=count)  # noqa: NPY002 - SB3's generator
-        observations = self.to_torch(self._normalize_obs(self._refused_observations[rows], env))
+        normalized: Any = self._normalize_obs(self._refused_observations[rows], env)
+        observations = self.to_torch(normalized)
         extra = ReplayBufferSamples(
             observations=observations,
             actions=self.to_torch(self._refused_actions[rows]),

@@ -62,7 +62,9 @@ class LanesVecEnv(VecEnv):
             for lane in np.flatnonzero(done):
                 info = infos[lane]
                 info["terminal_observation"] = step.observation[lane].copy()
-                info["TimeLimit.truncated"] = bool(step.truncated[lane] and not step.terminated[lane])
+                info["TimeLimit.truncated"] = bool(
+                    step.truncated[lane] and not step.terminated[lane]
+                )
                 if not np.isnan(step.success[lane]):
                     info["is_success"] = bool(step.success[lane])
             observation = self.lanes.reset(done)

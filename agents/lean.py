@@ -6,13 +6,18 @@ same generator, without the objects: actions, values and log-probabilities come 
 same, and so does everything that is learned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import CategoricalDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import nn
 from torch.distributions import Distribution
 
 
@@ -28,6 +33,16 @@ class LeanForward:
 
     def __init__(self, policy: ActorCriticPolicy) -> None:
         self._policy = policy
+        space = policy.observation_space
+        #: Flat single-precision observations pass SB3's preprocessing as they are.
+        self._plain = (
+            type(policy.features_extractor) is FlattenExtractor
+            and isinstance(space, gym.spaces.Box)
+            and len(space.shape) == 1
+            and space.dtype == np.float32
+        )
+        self._actor = _layers(policy.mlp_extractor.policy_net, policy.action_net)
+        self._critic = _layers(policy.mlp_extractor.value_net, policy.value_net)
         self.log_probabilities: torch.Tensor | None = None
 
     @torch.inference_mode()
@@ -35,11 +50,12 @@ class LeanForward:
         self, obs: torch.Tensor, deterministic: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Actions (n,), values (n, 1) and log-probabilities (n,), as SB3's own ``forward``."""
-        policy = self._policy
-        features = policy.extract_features(obs)
-        latent_pi, latent_vf = policy.mlp_extractor(features)
-        values: torch.Tensor = policy.value_net(latent_vf)
-        logits: torch.Tensor = policy.action_net(latent_pi)
+        features: Any = obs if self._plain else self._policy.extract_features(obs)
+        logits = values = features
+        for layer in self._actor:
+            logits = layer(logits)
+        for layer in self._critic:
+            values = layer(values)
         logits = logits - logits.logsumexp(dim=-1, keepdim=True)
         probabilities = torch.softmax(logits, dim=-1)
         if deterministic:
@@ -50,12 +66,28 @@ class LeanForward:
         return actions[:, 0], values, logits.gather(1, actions)[:, 0]
 
 
+def _layers(*parts: nn.Module) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+    """The layers' own ``forward``, one after the other, without what calling a module adds."""
+    return [layer.forward for part in parts for layer in _flat(part)]
+
+
+def _flat(part: nn.Module) -> Iterator[nn.Module]:
+    if isinstance(part, nn.Sequential):
+        for inner in part:
+            yield from _flat(inner)
+    else:
+        yield part
+
+
 def fits(policy: object) -> bool:
-    """Whether ``LeanForward`` does what the policy's own ``forward`` does."""
+    """Whether ``LeanForward`` does what the policy's own ``forward`` does: no hooks, no extras."""
     return (
         type(policy) is ActorCriticPolicy
         and policy.share_features_extractor
         and type(policy.action_dist) is CategoricalDistribution
+        and not any(
+            module._forward_hooks or module._forward_pre_hooks for module in policy.modules()
+        )
     )
 
 
@@ -69,7 +101,7 @@ def lean(model: BaseAlgorithm) -> Iterator[None]:
     Distribution.set_default_validate_args(False)
     replaced = fits(model.policy)
     if replaced:
-        model.policy.forward = LeanForward(model.policy)  # type: ignore[arg-type, method-assign]
+        model.policy.forward = LeanForward(model.policy)  # type: ignore[arg-type]
     try:
         yield
     finally:

@@ -25,7 +25,12 @@ _DATA = "data"
 #: A parameter that tells the family, and where its policy's hidden layers are.
 _FAMILIES: tuple[tuple[str, type[BaseAlgorithm], str, str | None], ...] = (
     ("q_net.q_net.0.weight", DQN, r"q_net\.q_net\.(\d+)\.weight", None),
-    ("actor.log_std.weight", SAC, r"actor\.latent_pi\.(\d+)\.weight", r"critic\.qf0\.(\d+)\.weight"),
+    (
+        "actor.log_std.weight",
+        SAC,
+        r"actor\.latent_pi\.(\d+)\.weight",
+        r"critic\.qf0\.(\d+)\.weight",
+    ),
     (
         "action_net.weight",
         PPO,
@@ -116,7 +121,9 @@ def _filled(
     if activation is not None:
         settings["activation_fn"] = activation
     make: Any = kind
-    model: BaseAlgorithm = make("MlpPolicy", venv, device="cpu", policy_kwargs=settings, **_small(kind))
+    model: BaseAlgorithm = make(
+        "MlpPolicy", venv, device="cpu", policy_kwargs=settings, **_small(kind)
+    )
     try:
         model.policy.load_state_dict(weights)
     except RuntimeError as error:

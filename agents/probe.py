@@ -130,9 +130,7 @@ class QProbe:
         ):
             uniform = np.full((len(proposed), self._num_actions), -np.log(self._num_actions))
             return PolicyOutput(uniform, proposed)
-        return PolicyOutput(
-            torch.log_softmax(values / self._temperature, dim=1).numpy(), proposed
-        )
+        return PolicyOutput(torch.log_softmax(values / self._temperature, dim=1).numpy(), proposed)
 
     def close(self) -> None:
         """Takes the hook off, so that the model is stock again."""

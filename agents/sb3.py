@@ -130,7 +130,9 @@ class Agent:
         environment_seed = venv.oversight.lanes.seed
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*mini-batch size.*", category=UserWarning)
+                warnings.filterwarnings(
+                    "ignore", message=".*mini-batch size.*", category=UserWarning
+                )
                 model: BaseAlgorithm = kind(
                     "MlpPolicy", venv, seed=seed, device="cpu", verbose=0,
                     policy_kwargs={"net_arch": list(self.hidden)}, **settings,

@@ -30,9 +30,9 @@ ROLLOUT_STEPS = 128
 MAX_BATCH = 1024
 EPOCHS = 4
 #: Each side of a pair runs this many times, in turn with the other.
-REPEATS = 7
-#: Rollouts of one timed run; the fewer lanes, the more, so that runs last about equally long.
-MIN_STEPS = 8192
+REPEATS = 5
+#: Steps of one timed run, at least; the ledger is written to disk once in so many.
+MIN_STEPS = 16384
 _PREPARED_STEPS = 512
 _SEED = 0
 
@@ -146,7 +146,11 @@ def _medians(makers: dict[str, Callable[[Path], PPO]], learn: bool) -> dict[str,
 
 
 def _confident(num_lanes: int) -> Callable[[Path], PPO]:
-    return lambda folder: _overseen(num_lanes, Gate(ConfidenceBelow(0.8)), Ledger(folder))
+    def make(folder: Path) -> PPO:
+        ledger = Ledger(folder, flush_rows=MIN_STEPS)
+        return _overseen(num_lanes, Gate(ConfidenceBelow(0.8)), ledger)
+
+    return make
 
 
 def learning(say: Callable[[str], None]) -> dict[str, float]:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import yaml
+
 from looplab import CONFIG_DIR
 from looplab.envs.errors import unknown
-from looplab.experiments.overrides import groups
+from looplab.experiments.composition import EXPERIMENT, groups
 
 #: Plural names that people type, and the group that they mean.
 PLURALS = {
@@ -15,7 +17,10 @@ PLURALS = {
 
 
 def describe(file: Path) -> str:
-    """First comment of a configuration file that is no directive of Hydra's."""
+    """An experiment's question; else a file's first comment that is no directive of Hydra's."""
+    if file.parent.name == EXPERIMENT:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return str(content[EXPERIMENT]["question"])
     for line in file.read_text(encoding="utf-8").splitlines():
         text = line.strip()
         if not text.startswith("#"):

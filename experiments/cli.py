@@ -2,20 +2,64 @@
 
 import shlex
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import NoReturn, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from looplab import CONFIG_DIR, __version__
+from looplab import __version__
 from looplab.envs.errors import LoopLabError, UsageError
 
 USAGE_STATUS, FAILURE_STATUS, INTERRUPTED_STATUS = 2, 1, 130
+_NEAR = 0.5
 
-EPILOG = """Tab completion: eval "$(_LOOPLAB_COMPLETE=bash_source looplab)" in ~/.bashrc, or
-zsh_source, fish_source for other shells."""
+Command = TypeVar("Command", bound=Callable[..., None])
+
+EPILOG = """\b
+Examples:
+  looplab compare experiment=first_look
+  looplab train env=lava_shortcut regime=in_the_loop seed=3 total_steps=50000
+  looplab list regimes
+
+\b
+Tab completion of commands, keys and choices: add to ~/.bashrc
+  eval "$(_LOOPLAB_COMPLETE=bash_source looplab)"
+and likewise zsh_source in ~/.zshrc; in fish:
+  _LOOPLAB_COMPLETE=fish_source looplab | source
+"""
+TRAIN_EXAMPLES = """\b
+Examples:
+  looplab train env=ops_desk regime=on_the_loop protocol.lag=3 seed=7
+  looplab train env=lava_shortcut regime=in_the_loop trigger=risk total_steps=50000
+"""
+EVALUATE_EXAMPLES = """\b
+Examples:
+  looplab evaluate model.zip env=lava_shortcut regime=in_the_loop
+  looplab evaluate model.zip env=ops_desk eval_episodes=1000 trust=true
+"""
+COMPARE_EXAMPLES = """\b
+Examples:
+  looplab compare experiment=first_look
+  looplab compare env=lava_shortcut,ops_desk regime=autonomous,in_the_loop seeds=5
+  looplab compare regime=in_the_loop overseer.miss_rate=0,0.1,0.2 seeds=3,7,9
+  looplab compare env=ops_desk workers=4 display=plain out=results/mine
+"""
+REPORT_EXAMPLES = """\b
+Example:
+  looplab report results/first_look
+"""
+LIST_EXAMPLES = """\b
+Examples:
+  looplab list
+  looplab list regimes
+"""
+BENCH_EXAMPLES = """\b
+Example:
+  looplab bench --json bench.json
+"""
 
 
 class _Commands(click.Group):
@@ -25,9 +69,10 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds a command by its exact name."""
-        if args and self.get_command(ctx, args[0]) is None:
+        is_word = bool(args) and not args[0].startswith("-")
+        if is_word and not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
             names = self.list_commands(ctx)
-            near = get_close_matches(args[0], names, n=1, cutoff=0.5)
+            near = get_close_matches(args[0], names, n=1, cutoff=_NEAR)
             hint = f"; did you mean '{near[0]}'?" if near else ";"
             raise UsageError(f"unknown command '{args[0]}'{hint} allowed: {', '.join(names)}")
         return super().resolve_command(ctx, args)
@@ -35,47 +80,55 @@ class _Commands(click.Group):
 
 def _complete(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
     """Keys, and choices of groups, that begin as the word does."""
-    key, equals, value = word.partition("=")
-    folders = {f.name: f for f in CONFIG_DIR.iterdir() if f.is_dir() and any(f.glob("*.yaml"))}
-    if equals and key in folders:
-        before, _, last = value.rpartition(",")
-        head = f"{key}={before}," if before else f"{key}="
-        names = sorted(file.stem for file in folders[key].glob("*.yaml"))
-        return [CompletionItem(f"{head}{name}") for name in names if name.startswith(last)]
-    lines = (CONFIG_DIR / "config.yaml").read_text(encoding="utf-8").splitlines()
-    roots = [line.split(":")[0] for line in lines if line[:1].isalpha() and ":" in line]
-    keys = [*folders, *(root for root in roots if root != "defaults")]
-    return [CompletionItem(f"{name}=") for name in keys if name.startswith(word)]
+    from looplab.experiments.completion import bash_completions
+
+    others = tuple(ctx.params.get(param.name or "") or ())
+    return [CompletionItem(text) for text in bash_completions(word, others)]
 
 
-def _overrides(function: Any) -> Any:
+def _overrides(function: Command) -> Command:
     return click.argument("overrides", nargs=-1, shell_complete=_complete)(function)
 
 
-@click.group(cls=_Commands, epilog=EPILOG, context_settings={"max_content_width": 100})
+def _dry_run(function: Command) -> Command:
+    return click.option("--dry-run", is_flag=True, help="Only list what would run.")(function)
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EPILOG,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="looplab")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """A laboratory for human oversight of reinforcement-learning agents."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
-@cli.command(epilog="Example: looplab train env=ops_desk regime=on_the_loop protocol.lag=3 seed=7")
+@cli.command(epilog=TRAIN_EXAMPLES)
+@_dry_run
 @_overrides
-def train(overrides: tuple[str, ...]) -> None:
-    """Train one agent under one regime, and evaluate it overseen and alone.
+def train(overrides: tuple[str, ...], dry_run: bool) -> None:
+    """Train one agent under one regime, and evaluate it.
 
-    OVERRIDES are key=value words: groups (env, regime, agent, protocol, trigger, overseer, fallback,
-    signal) and any key within them. Results go to results/train/NAME unless out= says otherwise.
+    It is evaluated overseen and alone. OVERRIDES are key=value words: groups (env, regime, agent, protocol, trigger, overseer,
+    fallback, signal) and any key within them. Results go to results/train/NAME unless out= says
+    otherwise. A run that is finished already is not repeated.
     """
     from looplab.experiments.training import train_one
 
-    train_one(overrides, click.echo)
+    train_one(overrides, click.echo, dry_run)
 
 
-@cli.command(epilog="Example: looplab evaluate model.zip env=lava_shortcut regime=in_the_loop")
+@cli.command(epilog=EVALUATE_EXAMPLES)
 @click.argument("model", type=click.Path(path_type=Path))
 @_overrides
 def evaluate(model: Path, overrides: tuple[str, ...]) -> None:
-    """Evaluate any Stable-Baselines3 model file, overseen and alone.
+    """Evaluate a Stable-Baselines3 model, overseen and alone.
 
     Only the file's weights are read; trust=true unpickles all of it, which can run code.
     """
@@ -83,55 +136,50 @@ def evaluate(model: Path, overrides: tuple[str, ...]) -> None:
     from looplab.experiments.overrides import plan
     from looplab.experiments.text_table import text_table
 
-    trust = False
-    words = []
-    for word in overrides:
-        if word.startswith("trust="):
-            if word not in ("trust=true", "trust=false"):
-                raise UsageError(f"trust must be true or false, got '{word[6:]}'")
-            trust = word == "trust=true"
-        else:
-            words.append(word)
+    words = [word for word in overrides if not word.startswith("trust=")]
+    trusting = [word.removeprefix("trust=") for word in overrides if word not in words]
+    if any(value not in ("true", "false") for value in trusting):
+        raise UsageError(f"trust must be true or false, got '{trusting[-1]}'")
     config = plan(words, sweeps=False).cells[0]
-    click.echo(text_table(evaluate_file(model, config, trust)))
+    click.echo(text_table(evaluate_file(model, config, trusting[-1:] == ["true"])))
 
 
-@cli.command(
-    epilog="Examples: looplab compare experiment=first_look; looplab compare "
-    "env=lava_shortcut,ops_desk regime=autonomous,in_the_loop seeds=5 total_steps=100000"
-)
-@click.option("--dry-run", is_flag=True, help="only list the runs")
+@cli.command(epilog=COMPARE_EXAMPLES)
+@_dry_run
 @_overrides
 def compare(overrides: tuple[str, ...], dry_run: bool) -> None:
     """Compare regimes: every cell with every seed; commas sweep.
 
-    Finished runs are not repeated, so a comparison that was stopped continues with the same
-    command, and more seeds or cells extend it.
+    Finished runs are not repeated: a comparison that was stopped continues with the same command,
+    and more seeds or cells extend it. Results go to results/NAME unless out= says otherwise.
     """
-    from looplab.experiments.compare import listing, run_plan
+    from looplab.experiments.compare import check_cells, listing, run_plan
     from looplab.experiments.overrides import plan
 
     asked = plan(overrides)
     if dry_run or asked.running["dry_run"]:
+        check_cells(asked)
         click.echo("\n".join(listing(asked)))
         return
-    folder = run_plan(asked, shlex.join(["looplab", "compare", *overrides]))
+    quiet = asked.running["display"] == "none"
+    say = (lambda line: None) if quiet else click.echo
+    folder = run_plan(asked, shlex.join(["looplab", "compare", *overrides]), say)
     click.echo(f"report: {folder / 'report.html'}")
 
 
-@cli.command(epilog="Example: looplab report results/first_look")
+@cli.command(epilog=REPORT_EXAMPLES)
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
-    """Draw the tables, figures and report of a results folder anew."""
+    """Draw tables, figures and report of a results folder anew."""
     from looplab.experiments.report import write_report
 
     click.echo(f"report: {write_report(folder)}")
 
 
-@cli.command("list", epilog="Example: looplab list regimes")
+@cli.command("list", epilog=LIST_EXAMPLES)
 @click.argument("what", required=False)
 def list_choices(what: str | None) -> None:
-    """List environments, agents, regimes and all else that can be chosen."""
+    """List environments, agents, regimes and other choices."""
     from looplab.experiments.catalogue import catalogue
 
     for group, choices in catalogue(what).items():
@@ -141,9 +189,9 @@ def list_choices(what: str | None) -> None:
             click.echo(f"  {name:{width}}  {text}")
 
 
-@cli.command(epilog="Example: looplab bench --json bench.json")
+@cli.command(epilog=BENCH_EXAMPLES)
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), help="write the ratios to this file"
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the ratios to this file."
 )
 def bench(json_file: Path | None) -> None:
     """Measure speed, as ratios within one run."""
@@ -162,14 +210,18 @@ def doctor() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command; people's errors end with one line and status 2, failures with status 1."""
+    """Runs a command and ends the process.
+
+    People's errors end with one line and status 2, failures with status 1, Ctrl-C with 130; what
+    nobody foresaw keeps its traceback.
+
+    Args:
+        arguments: the words after ``looplab``; None: the process's own.
+    """
     try:
-        cli.main(args=arguments, prog_name="looplab", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        status = cli.main(args=arguments, prog_name="looplab", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("looplab: interrupted; the same command continues", err=True)
-        sys.exit(INTERRUPTED_STATUS)
+        _fail("interrupted; the same command continues", INTERRUPTED_STATUS)
     except click.ClickException as error:
         _fail(error.format_message(), USAGE_STATUS)
     except UsageError as error:
@@ -178,11 +230,11 @@ def main(arguments: list[str] | None = None) -> None:
         for failure in getattr(error, "failures", ()):
             if failure.details:
                 click.echo(failure.details, err=True)
-        usage = getattr(error, "usage", False)
-        _fail(str(error), USAGE_STATUS if usage else FAILURE_STATUS)
+        _fail(str(error), USAGE_STATUS if getattr(error, "usage", False) else FAILURE_STATUS)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str, status: int) -> None:
+def _fail(message: str, status: int) -> NoReturn:
     click.echo(f"looplab: {' '.join(message.split())}", err=True)
     sys.exit(status)
 

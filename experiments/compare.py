@@ -2,45 +2,43 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from looplab import __version__
 from looplab.envs.errors import LoopLabError, UsageError
-from looplab.experiments.build import check
-from looplab.experiments.executors import EXECUTORS, Failure, Job
-from looplab.experiments.files import write_whole
-from looplab.experiments.overrides import Plan, plan
-from looplab.experiments.progress import Display, PlainDisplay, display
-from looplab.experiments.provenance import provenance
+from looplab.experiments.build import check, make
+from looplab.experiments.collecting import collect
+from looplab.experiments.composition import groups
+from looplab.experiments.executors import EXECUTORS
+from looplab.experiments.job import Failure, Job
+from looplab.experiments.overrides import GROUP_AXES, Plan, plan
+from looplab.experiments.progress import display
 from looplab.experiments.report import write_report
-from looplab.experiments.result_folder import (
-    PROVENANCE_FILE,
-    RESULTS_FILE,
-    RUNS_FILE,
-    TOTALS,
-)
+from looplab.experiments.result_folder import RESULTS_FILE
 from looplab.experiments.store import (
     RUNS,
     check_same,
+    check_writable,
     is_finished,
     locked,
-    remove_partial,
     run_name,
     write_manifest,
 )
+from looplab.experiments.words import value_of
 
-#: Order of the rows of ``results.parquet``, after the run.
-_ROW_ORDER = ("phase", "policy", "end_step", "lane", "episode")
-_RESULTS = Path("results")
+RESULTS = Path("results")
 _HASH_DIGITS = 8
+#: Parts that are built on their own to be checked, also where a regime leaves them unused.
+_PARTS = ("trigger", "overseer", "fallback")
+_NAMED_RUNS = 3
 
 
 class RunsFailed(LoopLabError):
-    """Some runs of a comparison failed; the others are finished and kept.
+    """Some runs failed; the others are finished and kept.
 
     Args:
         failures: what went wrong, per run.
@@ -48,7 +46,7 @@ class RunsFailed(LoopLabError):
     """
 
     def __init__(self, failures: Sequence[Failure], total: int) -> None:
-        self.failures = list(failures)
+        self.failures = tuple(failures)
         first = self.failures[0]
         super().__init__(
             f"{len(self.failures)} of {total} runs failed, first {first.name}: {first.message}"
@@ -60,28 +58,7 @@ class RunsFailed(LoopLabError):
         return all(failure.usage for failure in self.failures)
 
 
-def out_folder(asked: Plan) -> Path:
-    """Where a comparison's results go: ``out``, or a folder named after what is compared."""
-    if asked.running["out"] is not None:
-        return Path(asked.running["out"])
-    if asked.experiment is not None:
-        return _RESULTS / asked.experiment["name"]
-    text = json.dumps([asked.axes, asked.settings], sort_keys=True)
-    return _RESULTS / f"compare-{hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]}"
-
-
-def jobs(asked: Plan, folder: Path) -> list[Job]:
-    """Every run of a plan: seeds within cells, cells in the order that they were asked for."""
-    found = []
-    for cell in asked.cells:
-        for seed in asked.seeds:
-            config = {**cell, "seed": seed}
-            name = run_name(config)
-            found.append(Job(name, config, folder / RUNS / name))
-    return list({job.name: job for job in found}.values())
-
-
-def compare(*words: str, **settings: Any) -> pd.DataFrame:
+def compare(words: str | Sequence[str] = (), **settings: Any) -> pd.DataFrame:
     """Runs a comparison and returns its results, one row per finished episode.
 
     The same as ``looplab compare``: finished runs are not repeated, and tables, figures and report
@@ -89,32 +66,88 @@ def compare(*words: str, **settings: Any) -> pd.DataFrame:
     because worker processes import the script.
 
     Args:
-        *words: ``key=value`` as on the command line.
-        **settings: the same as arguments; lists sweep, e.g. ``env=["lava_shortcut", "ops_desk"]``.
+        words: ``key=value``, as on the command line.
+        **settings: the same as arguments; lists sweep, e.g. ``env=["lava_shortcut", "ops_desk"]``;
+            dotted keys as ``**{"overseer.miss_rate": [0, 0.1]}``.
 
     Raises:
         UsageError: before anything runs, if something cannot be run.
         RunsFailed: at the end, if runs failed.
     """
-    asked = plan([*words, *(f"{key}={_word(value)}" for key, value in settings.items())])
-    folder = run_plan(asked, command=None)
-    return pd.read_parquet(folder / RESULTS_FILE)
+    given = [words] if isinstance(words, str) else list(words)
+    asked = plan([*given, *(_word(key, value) for key, value in settings.items())])
+    return pd.read_parquet(run_plan(asked, command=None) / RESULTS_FILE)
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(_word(item) for item in value)
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _word(key: str, value: Any) -> str:
+    if not isinstance(value, list | tuple):
+        return f"{key}={value_of(value).text}"
+    return f"{key}=choice({','.join(value_of(item).text for item in value)})"
 
 
-def run_plan(asked: Plan, command: str | None) -> Path:
+def out_folder(asked: Plan) -> Path:
+    """Where a comparison's results go: ``out``, or a folder named after what is compared."""
+    if asked.running["out"] is not None:
+        return Path(asked.running["out"])
+    if asked.experiment is not None:
+        return RESULTS / str(asked.experiment["name"])
+    text = json.dumps([asked.axes, asked.settings], sort_keys=True)
+    return RESULTS / f"compare-{hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]}"
+
+
+def jobs(asked: Plan, folder: Path) -> list[Job]:
+    """Every run of a plan: seeds within cells, cells in the order that they were asked for."""
+    found = {}
+    for cell in asked.cells:
+        for seed in asked.seeds:
+            config = {**cell, "seed": seed}
+            name = run_name(config)
+            found[name] = Job(name, config, folder / RUNS / name)
+    return list(found.values())
+
+
+def listing(asked: Plan) -> list[str]:
+    """Every run of a plan in a line, and whether it is finished."""
+    folder = out_folder(asked)
+    wanted = jobs(asked, folder)
+    new = sum(not is_finished(job.folder) for job in wanted)
+    lines = [f"{folder}: {len(wanted)} runs, {new} to do"]
+    for job in wanted:
+        state = "finished" if is_finished(job.folder) else "to do"
+        lines.append(f"  {state:8}  {job.name}  {job.config['total_steps']} steps")
+    return lines
+
+
+def check_cells(asked: Plan) -> None:
+    """Builds every cell once, small and dry, before anything trains.
+
+    Raises:
+        UsageError: naming the first cell that cannot run and why, and how many cannot.
+    """
+    wrong = []
+    for cell in asked.cells:
+        config = {**cell, "seed": asked.seeds[0]}
+        try:
+            for part in _PARTS:
+                make(config[part])
+            check(config)
+        except UsageError as error:
+            where = f"{cell_name(cell['cell'])}: " if len(asked.cells) > 1 else ""
+            wrong.append(f"{where}{error}")
+    if wrong:
+        others = f" (and {len(wrong) - 1} more of {len(asked.cells)} cells)" * (len(wrong) > 1)
+        raise UsageError(f"{wrong[0]}{others}")
+
+
+def run_plan(
+    asked: Plan, command: str | None, say: Callable[[str], None] = lambda line: None
+) -> Path:
     """Executes what a plan still lacks, and writes its tables and report.
 
     Args:
         asked: the plan.
         command: the exact command line; None where there was none.
+        say: is told, in a line, what will be done.
 
     Returns:
         The results folder.
@@ -123,20 +156,22 @@ def run_plan(asked: Plan, command: str | None) -> Path:
         UsageError: before anything runs, if something cannot be run.
         RunsFailed: after all others are done, if runs failed.
     """
-    for cell in asked.cells:
-        check({**cell, "seed": asked.seeds[0]})
+    check_cells(asked)
     folder = out_folder(asked)
     wanted = jobs(asked, folder)
-    manifest = _manifest(asked, folder, command)
+    manifest = _manifest(asked, wanted, command)
     check_same(folder, manifest)
     new = [job for job in wanted if not is_finished(job.folder)]
-    with locked(folder, len(new)):
-        remove_partial(folder)
-        manifest = _extended(manifest, check_same(folder, manifest), wanted)
+    check_writable(folder, len(new))
+    with locked(folder):
+        manifest = _extended(manifest, check_same(folder, manifest))
         write_manifest(folder, manifest)
-        failures = _execute(asked, new)
+        new = [job for job in wanted if not is_finished(job.folder)]
+        say(f"{len(wanted)} runs, {len(new)} to do, in {folder}")
+        failures = execute_all(new, asked.running)
         done = [run for run in manifest["runs"] if is_finished(folder / RUNS / run["run"])]
         if done:
+            write_manifest(folder, manifest | {"notes": _notes(manifest, done)})
             collect(folder, done, manifest["axes"])
             write_report(folder)
     if failures:
@@ -144,114 +179,71 @@ def run_plan(asked: Plan, command: str | None) -> Path:
     return folder
 
 
-def _execute(asked: Plan, new: Sequence[Job]) -> list[Failure]:
+def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]:
+    """Executes runs, the longest first, and shows how they go on.
+
+    Args:
+        new: the runs.
+        running: ``executor``, ``workers`` and ``display``.
+
+    Returns:
+        The failures.
+    """
     if not new:
         return []
-    cells = {job.name: _cell_name(job.config["cell"]) for job in new}
+    cells = {job.name: cell_name(job.config["cell"]) for job in new}
     steps = {job.name: int(job.config["total_steps"]) for job in new}
     longest_first = sorted(new, key=lambda job: -steps[job.name])
-    executor = EXECUTORS[asked.running["executor"]]
-    shown: Display = display(asked.running["display"], cells, steps)
-    if isinstance(shown, PlainDisplay):
-        print(f"{len(new)} runs to do", flush=True)
-    with shown:
-        return executor(longest_first, asked.running["workers"], shown)
+    with display(running["display"], cells, steps) as shown:
+        return EXECUTORS[running["executor"]](longest_first, running["workers"], shown)
 
 
-def _cell_name(cell: Mapping[str, Any]) -> str:
-    return " ".join(str(value) for value in cell.values())
+def cell_name(cell: Mapping[str, Any]) -> str:
+    """A cell in a few words, further axes with their names."""
+    named = (str(v) if k in GROUP_AXES.values() else f"{k}={v}" for k, v in cell.items())
+    return " ".join(named)
 
 
-def _manifest(asked: Plan, folder: Path, command: str | None) -> dict[str, Any]:
-    name = asked.experiment["name"] if asked.experiment is not None else "comparison"
+def _manifest(asked: Plan, wanted: Sequence[Job], command: str | None) -> dict[str, Any]:
+    experiment = asked.experiment
     return {
-        "name": name,
+        "name": "comparison" if experiment is None else experiment["name"],
+        "version": __version__,
         "command": command,
         "axes": list(asked.axes),
         "settings": asked.settings,
-        "experiment": asked.experiment,
+        "experiment": experiment,
         "notes": [],
-        "runs": [],
+        "runs": [
+            {"run": job.name, "seed": job.config["seed"], "cell": dict(job.config["cell"])}
+            for job in wanted
+        ],
     }
 
 
-def _extended(
-    manifest: dict[str, Any], found: Mapping[str, Any], wanted: Sequence[Job]
-) -> dict[str, Any]:
-    """The manifest with the runs that the folder has already, and the wanted ones."""
-    runs = {run["run"]: run for run in found.get("runs", [])}
-    for job in wanted:
-        runs[job.name] = {
-            "run": job.name, "seed": job.config["seed"], "cell": dict(job.config["cell"])
-        }  # fmt: skip
-    commands = [c for c in (*found.get("commands", []), manifest["command"]) if c]
+def _extended(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the runs and the commands that the folder has already."""
+    runs = {run["run"]: run for run in (*found.get("runs", ()), *manifest["runs"])}
+    commands = (found.get("command"), manifest["command"])
+    lines = [line for text in commands if text for line in text.splitlines()]
     return {
         **manifest,
-        "command": manifest["command"] or found.get("command"),
-        "commands": list(dict.fromkeys(commands)),
-        "runs": sorted(runs.values(), key=lambda run: run["run"]),
+        "command": "\n".join(dict.fromkeys(lines)) or None,
+        "runs": sorted(runs.values(), key=lambda run: str(run["run"])),
     }
 
 
-def collect(folder: Path, runs: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> None:
-    """Writes ``results.parquet``, ``runs.parquet`` and ``provenance.json`` of finished runs.
-
-    Rows are ordered by run, phase, policy, end step, lane and episode, and hold no time of day, so
-    that the same runs give the same file, however they were executed.
-    """
-    episodes, rows = [], []
-    for entry in runs:
-        place = folder / RUNS / entry["run"]
-        labels = {axis: entry["cell"].get(axis) for axis in axes}
-        frame = pd.read_parquet(place / "episodes.parquet")
-        frame = frame.sort_values(list(_ROW_ORDER), kind="stable", ignore_index=True)
-        others = [name for name in frame.columns if name not in (*labels, "seed", "run")]
-        named = frame[others].assign(**labels, seed=entry["seed"], run=entry["run"])
-        episodes.append(named[[*labels, "seed", "run", *others]])
-        rows.append({**labels, "seed": entry["seed"], "run": entry["run"], **_totals(place)})
-    _write_frame(folder / RESULTS_FILE, pd.concat(episodes, ignore_index=True))
-    _write_frame(folder / RUNS_FILE, pd.DataFrame(rows))
-    text = json.dumps(provenance(), indent=2) + "\n"
-    write_whole(folder / PROVENANCE_FILE, text.encode())
-
-
-def _totals(place: Path) -> dict[str, Any]:
-    metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
-    threshold = metrics["threshold"]
-    return {
-        "steps": metrics["steps"],
-        "threshold": float("nan") if threshold is None else threshold,
-        "wall_seconds": metrics["wall_seconds"],
-        **{f"total_{name}": metrics["totals"][name] for name in TOTALS},
-    }
-
-
-def _write_frame(path: Path, frame: pd.DataFrame) -> None:
-    buffer = BytesIO()
-    frame.to_parquet(buffer, index=False)
-    write_whole(path, buffer.getvalue())
-
-
-def listing(asked: Plan) -> list[str]:
-    """Every run of a plan in a line, and whether it is finished."""
-    folder = out_folder(asked)
-    lines = [f"{folder}: {len(jobs(asked, folder))} runs"]
-    for job in jobs(asked, folder):
-        state = "finished" if is_finished(job.folder) else "to do   "
-        lines.append(f"  {state}  {job.name}  {job.config['total_steps']} steps")
-    return lines
-
-
-def single_job(words: Sequence[str]) -> tuple[Plan, Job]:
-    """The one run that ``looplab train`` is asked for.
-
-    Raises:
-        UsageError: if the words ask for more than one.
-    """
-    asked = plan(words, sweeps=False)
-    if len(asked.cells) != 1:
-        raise UsageError("train runs one cell; use `looplab compare` for several")
-    config = asked.cells[0]
-    name = run_name(config)
-    folder = Path(asked.running["out"] or _RESULTS / "train" / name)
-    return asked, Job(name, config, folder)
+def _notes(manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader of the report must know about how the comparison was put together."""
+    notes = [
+        f"Every cell has {key}={value} in place of what its regime names."
+        for key, value in manifest["settings"].items()
+        if key in groups()
+    ]
+    names = {run["run"] for run in done}
+    missing = [run["run"] for run in manifest["runs"] if run["run"] not in names]
+    if missing:
+        first = ", ".join(missing[:_NAMED_RUNS])
+        more = f" and {len(missing) - _NAMED_RUNS} more" * (len(missing) > _NAMED_RUNS)
+        notes.append(f"{len(missing)} of {len(manifest['runs'])} runs are missing: {first}{more}.")
+    return notes

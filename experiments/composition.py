@@ -35,7 +35,9 @@ def groups() -> dict[str, tuple[str, ...]]:
 
 
 def composed(words: Iterable[str]) -> dict[str, Any]:
-    """Composes Hydra's words into a resolved plain dictionary; ``CHOICES`` names the groups' choices.
+    """Composes Hydra's words into a resolved plain dictionary.
+
+    Its entry ``CHOICES`` names the choice of every group.
 
     Raises:
         UsageError: one line, if Hydra cannot.

@@ -1,6 +1,6 @@
 """Says whether this machine is fit to run LoopLab, and what is wrong if it is not."""
 
-import os
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,9 +34,13 @@ def _torch(say: Callable[[str], None]) -> bool:
 
 
 def _folder(say: Callable[[str], None], folder: Path) -> bool:
-    writable = os.access(folder, os.W_OK)
-    say(f"{'ok    ' if writable else 'FAILED'}  {folder} is {'' if writable else 'not '}writable")
-    return writable
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            say(f"ok      {folder} is writable")
+    except OSError as error:
+        say(f"FAILED  {folder} is not writable: {error.strerror}")
+        return False
+    return True
 
 
 def _train(say: Callable[[str], None]) -> bool:
@@ -53,8 +57,6 @@ def _train(say: Callable[[str], None]) -> bool:
         except LoopLabError as error:
             say(f"FAILED  self-check: {error}")
             return False
-        import json
-
         metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text(encoding="utf-8"))
     seconds = time.perf_counter() - started
     violations = metrics["totals"]["violations"]

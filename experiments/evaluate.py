@@ -44,7 +44,7 @@ def play(
     wanted = quotas(episodes, venv.num_envs)
     engine = venv.oversight
     probe = built.agent.probe(model, engine)
-    observation = venv.reset()
+    observation: Any = venv.reset()
     missing = wanted.copy()
     try:
         while missing.any():

@@ -1,6 +1,7 @@
 """Where runs are executed, by name."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from looplab.experiments.crew import Crew
 from looplab.experiments.job import Failure, Job, Watcher, execute
@@ -30,7 +31,7 @@ def _in_turn(jobs: Sequence[Job], watcher: Watcher) -> dict[str, Failure]:
     found = {}
     for job in jobs:
         watcher.started(job.name)
-        failure = execute(job, lambda steps, name=job.name: watcher.advanced(name, steps))
+        failure = execute(job, partial(watcher.advanced, job.name))
         watcher.finished(job.name, failure)
         if failure is not None:
             found[job.name] = failure

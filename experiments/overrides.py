@@ -25,8 +25,8 @@ class Plan:
     """What a command line asks for.
 
     Attributes:
-        cells: resolved configuration of every cell; ``cell`` in it names the cell by its axes. Those
-            of a comparison have no seed of their own.
+        cells: resolved configuration of every cell; ``cell`` in it names the cell by its axes. A
+            comparison's have no seed of their own.
         seeds: seeds that every cell runs.
         axes: columns that name a cell.
         settings: what all cells share, beside the axes: root scalars and fixed overrides.

@@ -19,6 +19,8 @@ from looplab.experiments.job import Failure
 
 #: Seconds between two plain lines about runs that go on.
 PLAIN_SECONDS = 10.0
+_SHORTEST_SECONDS = 1e-9
+_MINUTE, _HOUR = 60, 3600
 _ALL = "all runs"
 
 
@@ -72,7 +74,7 @@ class Display(AbstractContextManager["Display"]):
     @property
     def rate(self) -> float:
         """Steps per second so far."""
-        return self.done / max(time.monotonic() - self._began, 1e-9)
+        return self.done / max(time.monotonic() - self._began, _SHORTEST_SECONDS)
 
     @property
     def left(self) -> str:
@@ -89,9 +91,9 @@ def clock(seconds: float) -> str:
     ('1:15', '2 h 02 min')
     """
     whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d}"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}:{whole % _MINUTE:02d}"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
 
 
 class PlainDisplay(Display):
@@ -120,8 +122,10 @@ class PlainDisplay(Display):
     def finished(self, name: str, failure: Failure | None) -> None:
         """Says that a run has ended."""
         super().finished(name, failure)
-        word = "finished" if failure is None else "FAILED  "
-        self._say(f"{word} {self.ended}/{len(self.cells)}  {name}  {self.left} left")
+        if failure is None:
+            self._say(f"finished {self.ended}/{len(self.cells)}  {name}  {self.left} left")
+        else:
+            self._say(f"FAILED   {self.ended}/{len(self.cells)}  {name}: {failure.message}")
 
 
 class RichDisplay(Display):

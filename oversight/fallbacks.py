@@ -70,6 +70,10 @@ class Halt:
         return proposals.action
 
 
+#: What these answer on a native task needs no check.
+OWN_FALLBACKS = frozenset({Hold, SafestAction, Correction, NextBest})
+
+
 def halts(fallback: Fallback) -> bool:
     """Whether the fallback stops the episode."""
     return bool(getattr(fallback, "halts", False))

@@ -342,7 +342,7 @@ class OverseenVecEnv(VecEnvWrapper):
             raise UsageError("step_wait() was called without step_async()")
         record = self.oversight.step(self._actions)
         self._actions = None
-        done = record.done
+        done = record.terminated | record.truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self._return += record.reward
         self._length += 1

@@ -5,10 +5,10 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from looplab.envs.core import Actions, BoolArray, checked_actions
+from looplab.envs.core import Actions, BoolArray, NativeLanes, checked_actions
 from looplab.envs.errors import UsageError
 from looplab.oversight.decision import Decision
-from looplab.oversight.fallbacks import Fallback, corrects, halts
+from looplab.oversight.fallbacks import OWN_FALLBACKS, Fallback, corrects, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers import Always, Trigger, describe
@@ -78,8 +78,10 @@ def refuse(
     if halts(fallback):
         decision.halted |= rest
     elif some(rest):
-        source = f"fallback {describe(fallback)}"
-        put(decision.executed, rest, answered(fallback(proposals), rest, proposals, source))
+        actions = fallback(proposals)
+        if type(fallback) not in OWN_FALLBACKS or not isinstance(proposals.lanes, NativeLanes):
+            actions = answered(actions, rest, proposals, f"fallback {describe(fallback)}")
+        put(decision.executed, rest, actions)
 
 
 def answered(values: Any, mask: BoolArray, proposals: Proposals, source: str) -> Actions:

@@ -29,7 +29,9 @@ def test_learning_is_bit_for_bit_the_same():
     for name, tensor in stock.policy.state_dict().items():
         assert torch.equal(tensor, ours.policy.state_dict()[name]), name
     for name in ("actions", "values", "log_probs", "rewards", "observations"):
-        assert np.array_equal(getattr(ours.rollout_buffer, name), getattr(stock.rollout_buffer, name))
+        assert np.array_equal(
+            getattr(ours.rollout_buffer, name), getattr(stock.rollout_buffer, name)
+        )
 
 
 @pytest.mark.parametrize("deterministic", [False, True])

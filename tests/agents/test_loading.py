@@ -43,7 +43,9 @@ def test_a_foreign_model_acts_as_it_did(kind, settings, tmp_path):
 
 def test_a_continuous_foreign_model_acts_as_it_did(tmp_path):
     env = gym.make("Pendulum-v1")
-    original = SAC("MlpPolicy", env, policy_kwargs={"net_arch": [20, 10]}, device="cpu", buffer_size=9)
+    original = SAC(
+        "MlpPolicy", env, policy_kwargs={"net_arch": [20, 10]}, device="cpu", buffer_size=9
+    )
     original.save(tmp_path / "model")
     loaded = load(tmp_path / "model.zip", env)
     observation = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)

@@ -81,7 +81,11 @@ def test_next_best_takes_the_second_most_probable_action():
 
 def test_a_dqns_softmax_and_its_exploration():
     agent = Agent(
-        "dqn", 4, {"learning_starts": 0, "buffer_size": 500}, confidence="softmax_q", temperature=0.5
+        "dqn",
+        4,
+        {"learning_starts": 0, "buffer_size": 500},
+        confidence="softmax_q",
+        temperature=0.5,
     )
     model, venv, reader = built(agent, Gate(ConfidenceBelow(0.9)))
     observation = venv.reset()

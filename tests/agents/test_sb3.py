@@ -96,7 +96,12 @@ def test_batched_bootstrapping_equals_stock_one_lane_at_a_time():
             model = Agent("ppo", 4, settings).build(venv, 7)
         else:
             model = PPO(
-                "MlpPolicy", venv, seed=7, device="cpu", policy_kwargs={"net_arch": [64, 64]}, **settings
+                "MlpPolicy",
+                venv,
+                seed=7,
+                device="cpu",
+                policy_kwargs={"net_arch": [64, 64]},
+                **settings,
             )
             venv.seed(2)
         with torch.no_grad():

@@ -1,13 +1,19 @@
 """Synthetic comparisons with known rates, shaped like the two trial tasks under five regimes."""
 
 import json
-from collections.abc import Callable, Sequence
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from looplab.experiments.cli import main
 
 EPISODE_STEPS = 50
 LANES = 16
@@ -218,3 +224,99 @@ def cells() -> list[Cell]:
 def make_comparison(tmp_path: Path) -> Callable[..., Path]:
     """A function ``(name, cells, **settings)`` that writes a results folder of one's own."""
     return lambda name, cells, **settings: write_comparison(tmp_path / name, cells, **settings)
+
+
+#: A comparison whose runs take a fraction of a second: full episodes, one short rollout.
+TINY = ("total_steps=800", "eval_episodes=4", "agent.lanes=4")
+COMMAND_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def tiny() -> tuple[str, ...]:
+    """Words that make a run short."""
+    return TINY
+
+
+@pytest.fixture
+def looplab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """A function that gives words to the command line, in this process and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words: str) -> Ended:
+        capsys.readouterr()
+        status = 0
+        try:
+            main(list(words))
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return Ended(status, out, err)
+
+    return command
+
+
+@pytest.fixture
+def refused(looplab: Callable[..., Ended], tmp_path: Path) -> Callable[..., str]:
+    """A function that expects a command to be refused in one line, and returns that line."""
+
+    def command(*words: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        ended = looplab(*words)
+        assert ended.status == 2, ended
+        assert ended.out == ""
+        line = ended.err.removesuffix("\n")
+        assert line.startswith("looplab: ")
+        assert "\n" not in line
+        assert sorted(tmp_path.rglob("*")) == before, "something was written"
+        return line.removeprefix("looplab: ")
+
+    return command
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """A function that starts a command in a process of its own, which leads its own group."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def command(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "looplab.experiments.cli", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        processes.append(process)
+        return process
+
+    yield command
+    for process in processes:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.communicate(timeout=COMMAND_SECONDS)
+
+
+@pytest.fixture
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """A function that writes a module which this process and its workers can import."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name: str, source: str) -> None:
+        (tmp_path / f"{name}.py").write_text(source)
+
+    return write

@@ -1,0 +1,110 @@
+"""Tab completion of ``key=value`` words, from the configuration files alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from looplab import CONFIG_DIR
+
+_ROOT = "config"
+_HIDDEN = ("defaults", "_target_")
+_DEFAULTS = "defaults"
+
+
+def completions(word: str, others: Sequence[str] = ()) -> list[str]:
+    """Words that begin as ``word`` does.
+
+    Args:
+        word: what has been typed: part of a key, or a key with part of a choice.
+        others: words that stand before it; they say which choice of a group is meant.
+
+    Returns:
+        Whole words: ``env=`` for keys, ``env=ops_desk`` for choices.
+    """
+    key, equals, value = word.partition("=")
+    if equals:
+        before, comma, last = value.rpartition(",")
+        head = f"{key}={before}{comma}"
+        return [f"{head}{name}" for name in _choices(key) if name.startswith(last)]
+    group, dot, _ = word.partition(".")
+    if dot:
+        keys = [f"{group}.{name}" for name in _dotted(_content(group, _chosen(group, others)))]
+    else:
+        roots = [name for name in _content("", _ROOT) if name not in _HIDDEN]
+        keys = sorted({*_groups(), *roots})
+    return [f"{name}=" for name in keys if name.startswith(word)]
+
+
+def bash_completions(word: str, others: Sequence[str]) -> list[str]:
+    """What bash wants, which takes ``env=ops`` apart into ``env``, ``=`` and ``ops``.
+
+    Args:
+        word: the last part; empty where it is the ``=`` itself.
+        others: the parts before it.
+
+    Returns:
+        Replacements of the last part.
+    """
+    if not word and others and others[-1] != "=" and "=" not in others[-1]:
+        others = (*others, "=")
+    *before, last = joined((*others, word))
+    head = "" if "=" in word or "=" not in last else f"{last.partition('=')[0]}="
+    return [text.removeprefix(head) for text in completions(last, before)]
+
+
+def joined(parts: Sequence[str]) -> list[str]:
+    """Puts together what stands around a lone ``=``.
+
+    >>> joined(["seed=1", "env", "=", "ops_desk"])
+    ['seed=1', 'env=ops_desk']
+    """
+    words: list[str] = []
+    for part in parts:
+        opened = bool(words) and words[-1].endswith("=")
+        if words and (part == "=" or opened):
+            words[-1] += part
+        else:
+            words.append(part)
+    return words
+
+
+def _groups() -> list[str]:
+    return [f.name for f in CONFIG_DIR.iterdir() if f.is_dir() and any(f.glob("*.yaml"))]
+
+
+def _choices(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml")) if group else []
+
+
+def _chosen(group: str, others: Sequence[str]) -> str:
+    """Choice of a group: as given, as the given or default regime names it, or the default."""
+    given = dict(word.split("=", 1) for word in others if "=" in word)
+    if group in given:
+        return given[group].split(",")[0]
+    defaults = _defaults(_content("", _ROOT))
+    regime = given.get("regime", defaults.get("regime", "")).split(",")[0]
+    return _defaults(_content("regime", regime)).get(group, defaults.get(group, ""))
+
+
+def _defaults(content: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in content.get(_DEFAULTS, ()):
+        if isinstance(entry, Mapping):
+            found |= {str(key).split("/")[-1]: str(value) for key, value in entry.items()}
+    return found
+
+
+def _content(group: str, name: str) -> dict[str, Any]:
+    file = CONFIG_DIR / group / f"{name}.yaml"
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
+
+
+def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        if key in _HIDDEN:
+            continue
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{key}.")
+        elif not str(value).startswith("${"):  # else another group stands here
+            yield f"{prefix}{key}"

@@ -1,4 +1,4 @@
-"""Which action the algorithm learns about: buffers that read the engine's arrays of the last step."""
+"""Which action the algorithm learns about: buffers that read the engine's last step."""
 
 from collections.abc import Generator
 from typing import Any
@@ -27,24 +27,23 @@ def discards_proposals(protocol: Any) -> bool:
     return any(getattr(part, "discards", False) for part in walk(protocol))
 
 
-def check(algorithm: type[BaseAlgorithm], engine_signal_credit: str, protocol: Any) -> None:
+def check(algorithm: type[BaseAlgorithm], credit: str, protocol: Any) -> None:
     """Refuses combinations of algorithm and credit that have no sound meaning.
 
     Raises:
         UsageError: naming the combination and what to use instead.
     """
-    credit = engine_signal_credit
     if issubclass(algorithm, OnPolicyAlgorithm) and credit == "both":
         raise UsageError(
             f"credit=both needs an off-policy algorithm: {algorithm.__name__} cannot learn from an "
             "action that never ran; use credit=proposed or executed"
         )
-    if issubclass(algorithm, OffPolicyAlgorithm) and credit == "proposed":
-        if discards_proposals(protocol):
-            raise UsageError(
-                f"credit=proposed with {algorithm.__name__} where proposals wait: a one-step target "
-                "would take discarded proposals for decisions; use credit=executed or both"
-            )
+    waits = discards_proposals(protocol)
+    if issubclass(algorithm, OffPolicyAlgorithm) and credit == "proposed" and waits:
+        raise UsageError(
+            f"credit=proposed with {algorithm.__name__} where proposals wait: a one-step target "
+            "would take discarded proposals for decisions; use credit=executed or both"
+        )
 
 
 class CreditedRollouts(RolloutBuffer):

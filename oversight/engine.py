@@ -63,7 +63,7 @@ class Engine:
 
     Args:
         lanes: the task.
-        protocol: what the human can do, and when; a plain function of (proposals, decision) will do.
+        protocol: what the human can do, and when; a plain function of (proposals, decision) too.
         signal: what the agent learns from it; default nothing but the dynamics.
         settings: tolerance and prices.
         ledger: where every decision is written; None: nowhere.
@@ -146,7 +146,7 @@ class Engine:
         self._check_observation(lanes.observation, lanes.elapsed, lanes.episode)
 
     def abandon(self, mask: BoolArray) -> None:
-        """A reset cuts the running episodes of the masked lanes short; they count in totals only."""
+        """A reset cuts the masked lanes' episodes short; they count in totals only."""
         self._count()
         self.measures.abandon(mask)
 
@@ -277,4 +277,6 @@ def _finite(values: NDArray[Any]) -> bool:
 def refuse_twice(already: bool) -> None:
     """Raises if an environment is overseen already: counts and verdicts would double."""
     if already:
-        raise UsageError("this environment is overseen already; stack protocols in one Stack instead")
+        raise UsageError(
+            "this environment is overseen already; stack protocols in one Stack instead"
+        )

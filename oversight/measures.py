@@ -94,9 +94,7 @@ class Measures:
             found = dict(zip(COUNTERS, values, strict=True))
             end_step = (self._steps + end + 1) * num_lanes
             self.episodes.append(
-                self._row(
-                    found, lane, int(episode[end, lane]), end_step, float(success[end, lane])
-                )
+                self._row(found, lane, int(episode[end, lane]), end_step, float(success[end, lane]))
             )
         self._running = sums[:, -1] - begun
         self._steps += sums.shape[1]

@@ -53,9 +53,7 @@ class Memory:
             if begin is not None:
                 begin(state, mask)
 
-    def uniform(
-        self, owner: object, name: str, episode: IntArray, step: IntArray
-    ) -> FloatArray:
+    def uniform(self, owner: object, name: str, episode: IntArray, step: IntArray) -> FloatArray:
         """One draw per lane from the owner's stream, shape (n,)."""
         kind = _kind(owner)
         channel = f"overseer/{kind}/{self._place(owner, kind)}/{name}"

@@ -14,11 +14,12 @@ CONFIDENCE, PROBABILITIES = "confidence", "probabilities"
 _MISSING = {
     TRUTH: NEEDS_TRUTH,
     TABLE: "needs the risk of every action, so a Discrete action space",
-    ANY_RISK: "needs a risk, and the environment offers none; pass risk=, a function of (env, action)",
+    ANY_RISK: "needs a risk, and the environment offers none; pass risk=, a function of "
+    "(env, action)",
     "hold": "needs an action that does nothing, and the environment names none; pass hold= or use "
     "another fallback, e.g. SafestAction",
-    "correction": "needs corrections, and the environment supplies none; use another fallback, e.g. "
-    "SafestAction",
+    "correction": "needs corrections, and the environment supplies none; use another fallback, "
+    "e.g. SafestAction",
     "potential": "needs a potential, and the environment has none; pass potential=, a function of "
     "observations",
 }

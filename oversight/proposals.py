@@ -1,4 +1,4 @@
-"""What triggers, overseers and fallbacks see of one step: n proposals, and what is known of them."""
+"""What triggers, overseers and fallbacks see of one step: n proposals and what is known."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -23,7 +23,8 @@ from looplab.oversight.types import some
 
 NEEDS_TRUTH = (
     "nothing says which actions are unsafe: the environment offers no risk; pass risk=, a function "
-    "of (env, action), or use LookAheadOverseer, which tries the action in a copy of the environment"
+    "of (env, action), or use LookAheadOverseer, which tries the action in a copy of the "
+    "environment"
 )
 
 
@@ -178,9 +179,7 @@ class Proposals:
         count = getattr(self.lanes.action_space, "n", None)
         if count is None:
             return None
-        columns = [
-            self._truth_of(np.full(len(self), action), None) for action in range(int(count))
-        ]
+        columns = [self._truth_of(np.full(len(self), action), None) for action in range(int(count))]
         return np.stack(columns, axis=1)
 
     @property
@@ -259,8 +258,8 @@ class Proposals:
         if step is None:
             if self._policy is None:
                 raise UsageError(
-                    "the policy's probabilities are not known here: pass policy=, a function of the "
-                    "observation, or train with looplab.agents, which reads the policy's own pass"
+                    "the policy's probabilities are not known here: pass policy=, a function of "
+                    "the observation, or train with looplab.agents, which reads its own pass"
                 )
             step = self._cache["policy"] = self._policy(self.action)
         return step

@@ -79,7 +79,9 @@ class RiskAbove:
         return {}
 
     def __str__(self) -> str:
-        kind = {"exact": "exact risk (oracle)", None: "risk"}.get(self.source, f"{self.source} risk")
+        kind = {"exact": "exact risk (oracle)", None: "risk"}.get(
+            self.source, f"{self.source} risk"
+        )
         return f"{kind} >= {self.tau:g}"
 
 

@@ -31,7 +31,7 @@ class Overseen(gym.Wrapper[Any, Any, Any, Any]):
     ``human_seconds``, and the scores of the step.
 
     Args:
-        env: the environment; one of LoopLab's own, or any other with a Discrete or Box action space.
+        env: the environment, LoopLab's own or any other with Discrete or Box actions.
         protocol: what the human can do, and when.
         cost: harm of a transition (``observation, action, reward, terminated, truncated, info``);
             None: the environment's ``info["cost"]``.

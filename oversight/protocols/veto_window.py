@@ -96,9 +96,7 @@ class VetoWindow:
         noticed = announced & (verdicts.code != APPROVE)
         if self.vigilance < 1.0:
             noticed &= proposals.uniform(self) < self.vigilance
-        verdicts = replace(
-            verdicts, code=np.where(noticed, verdicts.code, APPROVE).astype(np.int8)
-        )
+        verdicts = replace(verdicts, code=np.where(noticed, verdicts.code, APPROVE).astype(np.int8))
         decision.noticed |= noticed
         decision.refused |= noticed
         decision.charged |= noticed

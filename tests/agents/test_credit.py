@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from looplab.agents.credit import CreditedReplay, CreditedRollouts
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.sb3 import Agent, train

@@ -6,12 +6,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import DQN, PPO
+from torch.distributions import Distribution
+
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.lean import LeanForward, fits, lean
 from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.grids.lava_shortcut import LavaShortcut
-from stable_baselines3 import DQN, PPO
-from torch.distributions import Distribution
 
 SETTINGS = {"n_steps": 64, "batch_size": 64, "n_epochs": 2, "device": "cpu", "seed": 3}
 
@@ -55,10 +56,16 @@ def test_a_pass_is_bit_for_bit_the_same(deterministic):
 def test_the_model_is_as_before_afterwards_even_after_an_error():
     model = PPO("MlpPolicy", LanesVecEnv(OpsDesk(2)), **SETTINGS)
     before = Distribution._validate_args
-    with pytest.raises(RuntimeError, match="planted"), lean(model):
-        assert isinstance(model.policy.forward, LeanForward)
-        assert Distribution._validate_args is False
-        raise RuntimeError("planted")
+    during = []
+
+    def fail():
+        with lean(model):
+            during.extend([type(model.policy.forward), Distribution._validate_args])
+            raise RuntimeError("planted")
+
+    with pytest.raises(RuntimeError, match="planted"):
+        fail()
+    assert during == [LeanForward, False]
     assert "forward" not in vars(model.policy)
     assert Distribution._validate_args is before
     copy.deepcopy(model.policy)

@@ -8,13 +8,14 @@ import zipfile
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from torch import nn
+
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.loading import load
 from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.errors import UsageError
 from looplab.envs.grids.lava_shortcut import LavaShortcut
-from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
-from torch import nn
 
 
 def ops():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.probe import probe
 from looplab.agents.sb3 import Agent, train

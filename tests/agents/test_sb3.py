@@ -9,6 +9,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import DQN, PPO, SAC
+
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.sb3 import Agent, save, train
 from looplab.envs.desks.ops_desk import OpsDesk
@@ -24,7 +26,6 @@ from looplab.oversight import (
     ScriptedOverseer,
     Signal,
 )
-from stable_baselines3 import DQN, PPO, SAC
 
 SMALL_DQN = {"buffer_size": 500, "learning_starts": 50, "train_freq": 2, "gradient_steps": 1}
 
@@ -152,7 +153,8 @@ def test_a_saved_model_loads_where_looplab_is_not_installed(kind, agent, lanes, 
         import numpy as np
         from stable_baselines3 import {kind.__name__}
         model = {kind.__name__}.load({str(path)!r}, device="cpu")
-        actions, _ = model.predict(np.load({str(tmp_path / "observation.npy")!r}), deterministic=True)
+        observation = np.load({str(tmp_path / "observation.npy")!r})
+        actions, _ = model.predict(observation, deterministic=True)
         np.save({str(tmp_path / "actions.npy")!r}, actions)
         print(type(model.policy).__module__)
     """
@@ -188,7 +190,7 @@ def test_a_dqn_has_no_confidence_unless_it_is_named(protocol, message):
 def test_unknown_names_and_settings_are_named():
     with pytest.raises(UsageError, match="unknown algorithm 'pppo'; did you mean 'ppo'"):
         Agent("pppo")
-    with pytest.raises(UsageError, match="refuses its settings.*learning_rat"):
+    with pytest.raises(UsageError, match=r"refuses its settings.*learning_rat"):
         Agent("ppo", settings={"learning_rat": 1}).build(overseen(), 0)
-    with pytest.raises(UsageError, match="agent.confidence"):
+    with pytest.raises(UsageError, match=r"agent\.confidence"):
         Agent("dqn", confidence="softmax")

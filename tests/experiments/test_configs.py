@@ -1,0 +1,240 @@
+"""Every YAML of every group: composed, built, trained a little, evaluated; and the presets."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from looplab import CONFIG_DIR
+from looplab.envs.errors import UsageError
+from looplab.experiments.build import parts
+from looplab.experiments.catalogue import catalogue, describe
+from looplab.experiments.compare import check_cells
+from looplab.experiments.composition import groups
+from looplab.experiments.overrides import plan
+from looplab.experiments.run import run
+
+FILES = sorted(CONFIG_DIR.rglob("*.yaml"))
+STEPS, EPISODES = 300, 4
+SHORT = (f"total_steps={STEPS}", f"eval_episodes={EPISODES}", "env.max_episode_steps=20")
+#: So that a DQN learns within so few steps.
+EAGER = ("agent=dqn", "agent.settings.learning_starts=50")
+GATE = ("env=ops_desk", "regime=in_the_loop")
+
+Ran = Callable[..., pd.DataFrame]
+
+
+def choices(group: str) -> list[str]:
+    return list(groups()[group])
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Ran:
+    """A function that executes one short run and returns its episodes."""
+
+    def execute(*words: str) -> pd.DataFrame:
+        short = [word for word in SHORT if not word.startswith("env.") or "minigrid" not in words[0]]
+        asked = plan([*words, *short], sweeps=False)
+        check_cells(asked)
+        run(asked.cells[0], tmp_path / "run")
+        episodes = pd.read_parquet(tmp_path / "run" / "episodes.parquet")
+        evaluated = episodes[episodes["phase"] != "train"]
+        assert set(evaluated.groupby(["phase", "policy"]).size()) == {EPISODES}
+        decisions = pd.read_parquet(tmp_path / "run" / "decisions.parquet", columns=["lane"])
+        lanes = asked.cells[0]["agent"]["lanes"]
+        assert len(decisions) == -(-STEPS // lanes) * lanes
+        return episodes
+
+    return execute
+
+
+# Files
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_a_file_says_in_its_first_comment_what_it_is(file: Path) -> None:
+    text = describe(file)
+    assert len(text) > 10
+    if file.parent.name == "experiment":
+        assert text == f"looplab compare experiment={file.stem}"
+    else:
+        assert text[0].isupper() or text.split()[0] == "looplab"
+        assert text.endswith((".", ";", ":")) or file.parent == CONFIG_DIR
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_a_target_names_something_that_can_be_imported(file: Path) -> None:
+    for line in file.read_text(encoding="utf-8").splitlines():
+        key, _, value = line.strip().lstrip("- ").partition(":")
+        if key == "_target_":
+            module, _, name = value.strip().rpartition(".")
+            assert hasattr(pytest.importorskip(module), name)
+
+
+def test_the_catalogue_holds_every_choice_with_its_description() -> None:
+    found = catalogue()
+    assert {(group, name) for group in found for name in found[group]} == {
+        (file.parent.name, file.stem) for file in FILES if file.parent != CONFIG_DIR
+    }
+    assert all(text for names in found.values() for text in names.values())
+    assert catalogue("regimes") == catalogue("regime") == {"regime": found["regime"]}
+
+
+def test_an_unknown_group_is_named() -> None:
+    with pytest.raises(UsageError, match="unknown list 'regims'; did you mean 'regimes'"):
+        catalogue("regims")
+
+
+# Everything runs
+
+
+@pytest.mark.parametrize("regime", choices("regime"))
+@pytest.mark.parametrize("env", choices("env"))
+def test_every_regime_runs_on_every_task(env: str, regime: str, ran: Ran) -> None:
+    episodes = ran(f"env={env}", f"regime={regime}")
+    assert set(episodes["env"]) == {env}
+    assert set(episodes["regime"]) == {regime}
+    alone = episodes[episodes["phase"] == "eval_alone"]
+    assert (alone[["reviews", "interventions", "human_seconds"]] == 0).all(axis=None)
+    if regime.startswith("in_the_loop"):
+        overseen = episodes[episodes["phase"] != "eval_alone"]
+        assert (overseen["reviews"] == overseen["length"]).all()
+        assert overseen["violations"].sum() == 0
+
+
+@pytest.mark.parametrize("protocol", choices("protocol"))
+def test_every_protocol_runs(protocol: str, ran: Ran) -> None:
+    assert len(ran(*GATE, f"protocol={protocol}"))
+
+
+@pytest.mark.parametrize("trigger", choices("trigger"))
+def test_every_trigger_runs_under_a_gate(trigger: str, ran: Ran) -> None:
+    episodes = ran(*GATE, f"trigger={trigger}")
+    overseen = episodes[episodes["phase"] == "eval_overseen"]
+    share = overseen["reviews"].sum() / overseen["length"].sum()
+    assert share == {"always": 1.0, "never": 0.0}.get(trigger, pytest.approx(0.5, abs=0.5))
+
+
+@pytest.mark.parametrize("overseer", choices("overseer"))
+def test_every_overseer_runs_under_a_gate(overseer: str, ran: Ran) -> None:
+    assert ran(*GATE, f"overseer={overseer}")["interventions"].sum() > 0
+
+
+@pytest.mark.parametrize("fallback", choices("fallback"))
+def test_every_fallback_runs_under_a_gate(fallback: str, ran: Ran) -> None:
+    episodes = ran(*GATE, f"fallback={fallback}")
+    assert episodes[episodes["phase"] == "eval_overseen"]["interventions"].sum() > 0
+
+
+@pytest.mark.parametrize("signal", choices("signal"))
+def test_every_signal_runs_under_a_gate(signal: str, ran: Ran) -> None:
+    episodes = ran(*GATE, f"signal={signal}", *(EAGER if signal == "both" else ()))
+    train = episodes[episodes["phase"] == "train"]
+    changed = (train["task_return"] != train["learning_return"]).any()
+    assert changed == (signal in ("both", "penalty", "praise", "potential"))
+
+
+@pytest.mark.parametrize("agent", [name for name in choices("agent") if name != "sac"])
+@pytest.mark.parametrize("env", choices("env"))
+def test_every_discrete_agent_runs_on_every_task(agent: str, env: str, ran: Ran) -> None:
+    eager = EAGER if agent == "dqn" else (f"agent={agent}",)
+    assert set(ran(f"env={env}", "regime=on_the_loop", *eager)["algo"]) == {agent}
+
+
+def test_dqn_asks_by_the_softmax_of_its_values(ran: Ran) -> None:
+    words = ("trigger=confidence", "agent.confidence=softmax_q", "trigger.tau=1.0")
+    episodes = ran(*GATE, *EAGER, *words)
+    assert (episodes.loc[episodes["phase"] == "eval_overseen", "reviews"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["agent=sac"], r"agent=sac cannot act in Discrete\(.*; use one of: ppo, dqn"),
+        ([*GATE, "signal=both"], "both"),
+        ([*GATE, "agent=dqn", "trigger=confidence"], "agent=dqn has no confidence of its own"),
+        (["env=minigrid_lava_gap", *GATE[1:], "trigger=risk", "trigger.source=estimated"], "risk"),
+        (["env=cliff_walking", *GATE[1:], "trigger=risk", "trigger.source=estimated"], "risk"),
+        (["env=ops_desk", "overseer.miss_rate=1.5"], r"miss_rate .*\[0, 1\], got 1.5"),
+        (["env=ops_desk", "overseer.miss_rate=often"], "miss_rate .*'often'"),
+        ([*GATE, "trigger=audit", "trigger.probability=2"], r"\[0, 1\], got 2"),
+        (["env=lava_shortcut", "env.slip=-1"], r"slip must be a number in \[0, 1\], got -1"),
+        (["regime=on_the_loop", "protocol.lag=-1"], "lag .*got -1"),
+        (["regime=on_the_loop", "protocol.lag=soon"], "lag .*'soon'"),
+        ([*GATE, "protocol.world=stopped"], "unknown world 'stopped'"),
+        (["agent.settings.batch_size=many"], "agent=ppo"),
+        (["+agent.settings.no_such=1"], "no_such"),
+        (["+overseer.no_such=1"], "no_such"),
+        (["agent.algorithm=pppo"], "unknown algorithm 'pppo'; did you mean 'ppo'"),
+        (["env._target_=nowhere.Task"], "nowhere"),
+        (["protocol.trigger=never"], "trigger"),
+        (["protocol=null"], "protocol"),
+        (["env=null"], "env"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_runs(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        check_cells(plan(words))
+    assert "\n" not in str(caught.value)
+
+
+# Presets
+
+ALWAYS = {"_target_": "looplab.oversight.Always"}
+EXACT = {
+    "_target_": "looplab.oversight.ScriptedOverseer",
+    "miss_rate": 0.0, "false_alarm_rate": 0.0, "review_seconds": 5.0,
+}  # fmt: skip
+HOLD, CORRECTION = ({"_target_": f"looplab.oversight.{name}"} for name in ("Hold", "Correction"))
+SILENT = {
+    "_target_": "looplab.oversight.Signal",
+    "credit": "proposed", "penalty": 0.0, "beta": 1.0, "shaping": None,
+}  # fmt: skip
+
+
+def protocol(name: str, fallback: dict[str, Any] | None, **settings: Any) -> dict[str, Any]:
+    asked: dict[str, Any] = {"trigger": ALWAYS, "overseer": EXACT}
+    asked |= {} if fallback is None else {"fallback": fallback}
+    return {"_target_": f"looplab.oversight.{name}", **asked, **settings}
+
+
+def gate(fallback: dict[str, Any]) -> dict[str, Any]:
+    settings = {"step_seconds": 1.0, "deadline_seconds": None, "timeout": "closed"}
+    return protocol("Gate", fallback, world="paused", **settings)
+
+
+#: Protocol and signal of every preset, as the design states them.
+PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "autonomous": ({"_target_": "looplab.oversight.Autonomous"}, SILENT),
+    "in_the_loop": (gate(HOLD), SILENT),
+    "in_the_loop_correction": (gate(CORRECTION), SILENT),
+    "in_the_loop_penalty": (gate(HOLD), {**SILENT, "penalty": 0.2}),
+    "on_the_loop": (
+        protocol("Veto", CORRECTION, lag=1, vigilance=1.0, override=3, watch_seconds=1.0),
+        SILENT,
+    ),
+    "veto_window": (
+        protocol(
+            "VetoWindow", HOLD, window=1, window_seconds=None, step_seconds=1.0, vigilance=1.0,
+            watch_seconds=1.0,
+        ),  # fmt: skip
+        SILENT,
+    ),
+    "feedback": (protocol("Feedback", None), SILENT),
+}
+
+
+def test_every_preset_is_stated() -> None:
+    assert set(PRESETS) == set(groups()["regime"])
+
+
+@pytest.mark.parametrize("regime", PRESETS)
+def test_a_preset_is_exactly_its_five_parts(regime: str) -> None:
+    cell = plan([f"regime={regime}"]).cells[0]
+    assert (cell["protocol"], cell["signal"]) == PRESETS[regime]
+    built = parts(cell)
+    assert type(built.protocol).__name__ == PRESETS[regime][0]["_target_"].rsplit(".", 1)[1]
+    assert built.signal.penalty == PRESETS[regime][1]["penalty"]
+    assert built.settings.tolerance == 0.0

@@ -13,7 +13,8 @@ from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.sb3 import Agent
 from looplab.envs.core import Lanes
 from looplab.envs.errors import LoopLabError, UsageError
-from looplab.oversight.engine import Engine, Settings
+from looplab.experiments.composition import one_line
+from looplab.oversight.engine import Settings
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.protocols.autonomous import Autonomous
 from looplab.oversight.protocols.base import OversightProtocol
@@ -22,7 +23,6 @@ from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 #: Seeds of Gymnasium and of torch fit into this many bits.
 _SEED_BITS = 31
-_CHECK_LANES = 1
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def make(config: Any, **settings: Any) -> Any:
             if isinstance(cause, LoopLabError):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{config.get('_target_')}: {reason}") from error
+        reason = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise UsageError(f"{config.get('_target_')}: {one_line(reason)}") from error
 
 
 def parts(config: Mapping[str, Any]) -> Parts:
@@ -118,12 +118,17 @@ def oversee(
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Builds everything once, small and dry, before anything trains.
+    """Builds everything once, untrained, before anything runs.
 
     Raises:
         UsageError: naming what does not fit.
     """
     built = parts(config)
-    task = lanes(config, _CHECK_LANES)
+    task = lanes(config, built.agent.lanes)
     built.agent.check(task, built.protocol, built.signal.credit)
-    Engine(task, built.protocol, built.signal, built.settings)
+    seeds = Seeds.of(config["seed"])
+    venv = oversee(task, built, seeds.environment)
+    try:
+        built.agent.build(venv, seeds.policy)
+    finally:
+        venv.close()

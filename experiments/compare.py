@@ -213,7 +213,7 @@ def _manifest(asked: Plan, wanted: Sequence[Job], command: str | None) -> dict[s
         "axes": list(asked.axes),
         "settings": asked.settings,
         "experiment": experiment,
-        "notes": [],
+        "notes": notes(asked.cells),
         "runs": [
             {"run": job.name, "seed": job.config["seed"], "cell": dict(job.config["cell"])}
             for job in wanted

@@ -266,6 +266,18 @@ def test_invariants_of_every_step(seed: int, name: str) -> None:
             engine.begin(record.done)
 
 
+def test_what_a_protocol_stops_without_a_verdict_is_neither_missed_nor_unasked(
+    corridor: Any, start: Any
+) -> None:
+    def stops(proposals: Any, decision: Any) -> None:
+        decision.halted |= proposals.unsafe
+
+    run = start(corridor(2, harm=TRAP), stops).play([(GO, WAIT)])
+    assert run.column("unsafe", 0) == [True]
+    assert run.totals["misses"] == run.totals["unasked"] == run.totals["late"] == 0
+    assert run.totals["interventions"] == 1
+
+
 def test_costs_of_oversight(corridor: Any, start: Any) -> None:
     settings = Settings(wage_per_hour=60.0, fee_per_review=0.1)
     gate = Gate(overseer=ScriptedOverseer(review_seconds=6.0))
@@ -437,6 +449,10 @@ def test_what_no_environment_may_return_is_named_with_lane_and_step(
         engine.step(np.array([4, 4]))
     assert engine.totals["steps"] == 4  # the broken step is not counted
     assert engine.totals["reviews"] == 4
+    record = engine.step(np.array([4, 4]))
+    assert record.reviews.tolist() == [1, 1]  # nothing of the broken step is left
+    assert record.seconds.tolist() == [5.0, 5.0]
+    assert engine.totals["steps"] == engine.totals["reviews"] == 6
 
 
 def test_infinities_of_both_signs_are_a_fault_and_no_warning() -> None:

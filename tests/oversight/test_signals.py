@@ -60,6 +60,13 @@ def test_penalty_rating_and_shaping_add_up(corridor: Any, start: Any) -> None:
     assert run.column("reward") == [0.0, 1.0]
 
 
+def test_shaping_sees_the_tasks_own_reward(corridor: Any, start: Any) -> None:
+    doubled = Signal(penalty=0.25, shaping=lambda outcome: outcome.step.reward)
+    gate = Gate(overseer=lambda proposals: [False], fallback=lambda proposals: [CREEP])
+    run = start(corridor(harm=FIELD), gate, signal=doubled).play([GO])
+    assert run.column("learning_reward") == [0.5 - 0.25 + 0.5]
+
+
 def test_shaping_sees_what_was_proposed_decided_and_done(corridor: Any, start: Any) -> None:
     seen: list[tuple[int, int, float]] = []
 

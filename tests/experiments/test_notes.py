@@ -1,0 +1,27 @@
+"""Notes: a report says what the overseer could see, and who never erred."""
+
+from looplab.experiments.notes import notes
+from looplab.experiments.overrides import plan
+
+
+def said(*words):
+    return notes(plan(["total_steps=100", *words]).cells)
+
+
+def test_a_perfect_overseer_is_said_to_be_one_once():
+    found = said("regime=in_the_loop,on_the_loop", "env=lava_shortcut,ops_desk")
+    assert len(found) == 1
+    assert "see the true risk of every action and never err" in found[0]
+
+
+def test_an_overseer_that_errs_and_nobody_at_all_need_no_note():
+    assert said("regime=in_the_loop", "overseer.miss_rate=0.1") == []
+    assert said("regime=autonomous") == []
+
+
+def test_a_trigger_on_exact_risk_is_an_oracle():
+    words = ("regime=in_the_loop", "trigger=risk", "overseer.miss_rate=0.1")
+    assert said(*words) == []
+    assert "oracle" in said(*words, "trigger.source=exact")[0]
+    stacked = said("protocol=gate_feedback", "trigger=risk", "trigger.source=exact")
+    assert any("oracle" in note for note in stacked)

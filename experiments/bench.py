@@ -154,7 +154,7 @@ def _confident(num_lanes: int) -> Callable[[Path], PPO]:
 
 
 def learning(say: Callable[[str], None]) -> dict[str, float]:
-    """Share of stock SB3's bound that PPO reaches on ``ops_desk`` under gate, confidence, ledger."""
+    """Share of stock SB3's bound that PPO reaches under gate, confidence and ledger."""
     ratios = {}
     space = OpsDesk(1)
     say("PPO's learn() on ops_desk, gate + confidence trigger + ledger, against stock SB3 PPO on")

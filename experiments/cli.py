@@ -115,9 +115,9 @@ def cli(ctx: click.Context) -> None:
 def train(overrides: tuple[str, ...], dry_run: bool) -> None:
     """Train one agent under one regime, and evaluate it.
 
-    It is evaluated overseen and alone. OVERRIDES are key=value words: groups (env, regime, agent, protocol, trigger, overseer,
-    fallback, signal) and any key within them. Results go to results/train/NAME unless out= says
-    otherwise. A run that is finished already is not repeated.
+    It is evaluated overseen and alone. OVERRIDES are key=value words: groups (env, regime, agent,
+    protocol, trigger, overseer, fallback, signal) and any key within them. Results go to
+    results/train/NAME unless out= says otherwise. A run that is finished already is not repeated.
     """
     from looplab.experiments.training import train_one
 

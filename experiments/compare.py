@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
-from looplab import __version__
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.build import check, make
 from looplab.experiments.collecting import collect
-from looplab.experiments.composition import groups
 from looplab.experiments.executors import EXECUTORS
 from looplab.experiments.job import Failure, Job
+from looplab.experiments.notes import overseer_notes
+from looplab.experiments.manifest import extended, manifest_of, with_notes
 from looplab.experiments.overrides import GROUP_AXES, Plan, plan
 from looplab.experiments.progress import display
 from looplab.experiments.report import write_report
@@ -34,7 +35,6 @@ RESULTS = Path("results")
 _HASH_DIGITS = 8
 #: Parts that are built on their own to be checked, also where a regime leaves them unused.
 _PARTS = ("trigger", "overseer", "fallback")
-_NAMED_RUNS = 3
 
 
 class RunsFailed(LoopLabError):
@@ -159,19 +159,20 @@ def run_plan(
     check_cells(asked)
     folder = out_folder(asked)
     wanted = jobs(asked, folder)
-    manifest = _manifest(asked, wanted, command)
+    manifest = manifest_of(asked, wanted, command)
     check_same(folder, manifest)
     new = [job for job in wanted if not is_finished(job.folder)]
     check_writable(folder, len(new))
     with locked(folder):
-        manifest = _extended(manifest, check_same(folder, manifest))
+        manifest = extended(check_same(folder, manifest), manifest)
         write_manifest(folder, manifest)
         new = [job for job in wanted if not is_finished(job.folder)]
         say(f"{len(wanted)} runs, {len(new)} to do, in {folder}")
         failures = execute_all(new, asked.running)
         done = [run for run in manifest["runs"] if is_finished(folder / RUNS / run["run"])]
         if done:
-            write_manifest(folder, manifest | {"notes": _notes(manifest, done)})
+            said = [*_notes(manifest, done), *overseer_notes(_configs(folder, done))]
+            write_manifest(folder, manifest | {"notes": said})
             collect(folder, done, manifest["axes"])
             write_report(folder)
     if failures:
@@ -202,48 +203,3 @@ def cell_name(cell: Mapping[str, Any]) -> str:
     """A cell in a few words, further axes with their names."""
     named = (str(v) if k in GROUP_AXES.values() else f"{k}={v}" for k, v in cell.items())
     return " ".join(named)
-
-
-def _manifest(asked: Plan, wanted: Sequence[Job], command: str | None) -> dict[str, Any]:
-    experiment = asked.experiment
-    return {
-        "name": "comparison" if experiment is None else experiment["name"],
-        "version": __version__,
-        "command": command,
-        "axes": list(asked.axes),
-        "settings": asked.settings,
-        "experiment": experiment,
-        "notes": notes(asked.cells),
-        "runs": [
-            {"run": job.name, "seed": job.config["seed"], "cell": dict(job.config["cell"])}
-            for job in wanted
-        ],
-    }
-
-
-def _extended(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest with the runs and the commands that the folder has already."""
-    runs = {run["run"]: run for run in (*found.get("runs", ()), *manifest["runs"])}
-    commands = (found.get("command"), manifest["command"])
-    lines = [line for text in commands if text for line in text.splitlines()]
-    return {
-        **manifest,
-        "command": "\n".join(dict.fromkeys(lines)) or None,
-        "runs": sorted(runs.values(), key=lambda run: str(run["run"])),
-    }
-
-
-def _notes(manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader of the report must know about how the comparison was put together."""
-    notes = [
-        f"Every cell has {key}={value} in place of what its regime names."
-        for key, value in manifest["settings"].items()
-        if key in groups()
-    ]
-    names = {run["run"] for run in done}
-    missing = [run["run"] for run in manifest["runs"] if run["run"] not in names]
-    if missing:
-        first = ", ".join(missing[:_NAMED_RUNS])
-        more = f" and {len(missing) - _NAMED_RUNS} more" * (len(missing) > _NAMED_RUNS)
-        notes.append(f"{len(missing)} of {len(manifest['runs'])} runs are missing: {first}{more}.")
-    return notes

@@ -107,8 +107,8 @@ def _check_confidence(model: BaseAlgorithm, built: Parts, config: Mapping[str, A
     kind = type(model).__name__.lower()
     if kind != built.agent.algorithm and built.agent.probe_needed(built.protocol):
         raise UsageError(
-            f"the file is a {kind.upper()} model, but agent={built.agent.algorithm}: name the right "
-            "one, so that its confidence can be read"
+            f"the file is a {kind.upper()} model, but agent={built.agent.algorithm}: name the "
+            "right one, so that its confidence can be read"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 _ERRORS = ("miss_rate", "false_alarm_rate")
 
 
-def notes(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+def overseer_notes(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     """Sentences for the report's warnings, each once, in the order of the cells.
 
     Args:

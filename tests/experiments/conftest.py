@@ -320,3 +320,58 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         (tmp_path / f"{name}.py").write_text(source)
 
     return write
+
+
+#: Tasks that go wrong, as ``env._target_=broken.NAME``.
+BROKEN_TASKS = '''
+import os, signal
+from pathlib import Path
+from looplab.envs.grids.lava_shortcut import LavaShortcut
+
+AT = 30
+
+class _Broken(LavaShortcut):
+    def step(self, actions, active=None):
+        step = super().step(actions, active)
+        if self.num_lanes > 2 and self.episode[2] == 1 and self.elapsed[2] == AT:
+            self.breaks(step)
+        return step
+
+class NanReward(_Broken):
+    def breaks(self, step):
+        step.reward[2] = float("nan")
+
+class NanObservation(_Broken):
+    def breaks(self, step):
+        step.observation = step.observation.copy()
+        step.observation[2, 0] = float("nan")
+
+class NegativeCost(_Broken):
+    def breaks(self, step):
+        step.cost[2] = -1.0
+
+class Raises(_Broken):
+    def breaks(self, step):
+        raise ArithmeticError("the wires burnt\\nand the house")
+
+class Loses(_Broken):
+    def breaks(self, step):
+        raise FileNotFoundError(2, "No such file or directory", "level.txt")
+
+class Dies(_Broken):
+    def breaks(self, step):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class DiesOnce(_Broken):
+    def breaks(self, step):
+        mark = Path(__file__).with_name("has_died")
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+
+@pytest.fixture
+def broken(plant: Callable[[str, str], None]) -> None:
+    """Makes the module ``broken`` importable."""
+    plant("broken", BROKEN_TASKS)

@@ -17,8 +17,9 @@ from looplab.experiments.overrides import plan
 from looplab.experiments.run import run
 
 FILES = sorted(CONFIG_DIR.rglob("*.yaml"))
-STEPS, EPISODES = 300, 4
 LANES = 4
+#: A multiple of what every algorithm collects at once: 4 lanes, and 2 steps of each in a DQN.
+STEPS, EPISODES = 304, 4
 SHORT = (f"total_steps={STEPS}", f"eval_episodes={EPISODES}", f"agent.lanes={LANES}")
 #: So that several episodes end in training; MiniGrid's tasks have a limit of their own.
 LIMIT = "env.max_episode_steps=20"

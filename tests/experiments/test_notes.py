@@ -1,11 +1,11 @@
 """Notes: a report says what the overseer could see, and who never erred."""
 
-from looplab.experiments.notes import notes
+from looplab.experiments.notes import overseer_notes
 from looplab.experiments.overrides import plan
 
 
 def said(*words):
-    return notes(plan(["total_steps=100", *words]).cells)
+    return overseer_notes(plan(["total_steps=100", *words]).cells)
 
 
 def test_a_perfect_overseer_is_said_to_be_one_once():

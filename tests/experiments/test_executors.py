@@ -1,0 +1,170 @@
+"""Runs in this process and in workers: what fails, what dies, and who is told."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing import active_children
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from looplab.experiments.executors import EXECUTORS, local
+from looplab.experiments.job import Failure, Job
+from looplab.experiments.overrides import plan
+from looplab.experiments.store import is_finished, run_name
+
+STEPS = 800
+Jobs = Callable[..., Job]
+pytestmark = pytest.mark.usefixtures("broken")
+
+
+class Notes:
+    """A watcher that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.steps: dict[str, int] = {}
+        self.failures: dict[str, Failure] = {}
+
+    def started(self, name: str) -> None:
+        self.told.append(("started", name))
+        self.steps[name] = 0
+
+    def advanced(self, name: str, steps: int) -> None:
+        assert steps >= 0
+        self.steps[name] += steps
+
+    def finished(self, name: str, failure: Failure | None) -> None:
+        self.told.append(("finished", name))
+        if failure is not None:
+            self.failures[name] = failure
+
+    def of(self, job: Job) -> list[str]:
+        return [kind for kind, name in self.told if name == job.name]
+
+
+@pytest.fixture
+def job(tmp_path: Path, tiny: Sequence[str]) -> Jobs:
+    """A function that makes a tiny job, of a task that goes wrong if one is named."""
+
+    def make(task: str = "", seed: int = 0) -> Job:
+        words = [f"env._target_=broken.{task}"] if task else []
+        config = plan(["regime=in_the_loop", f"seed={seed}", *tiny, *words], sweeps=False).cells[0]
+        return Job(run_name(config), config, tmp_path / "runs" / run_name(config))
+
+    return make
+
+
+def left(jobs: Sequence[Job]) -> list[str]:
+    """Folders beside the finished ones."""
+    there = {path.name for path in jobs[0].folder.parent.iterdir()}
+    return sorted(there - {job.name for job in jobs if is_finished(job.folder)})
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_runs_are_finished_and_the_watcher_is_told(workers: int, job: Jobs) -> None:
+    jobs, notes = [job(seed=seed) for seed in range(3)], Notes()
+    assert local(jobs, workers, notes) == []
+    assert left(jobs) == []
+    for one in jobs:
+        assert notes.of(one) == ["started", "finished"]
+        assert notes.steps[one.name] == STEPS
+        assert is_finished(one.folder)
+
+
+def test_workers_make_the_same_runs_as_this_process(job: Jobs, tmp_path: Path) -> None:
+    jobs = [job(seed=seed) for seed in range(2)]
+    others = [Job(one.name, one.config, tmp_path / "others" / one.name) for one in jobs]
+    local(jobs, 1, Notes())
+    local(others, 2, Notes())
+    for one, other in zip(jobs, others, strict=True):
+        for name in ("episodes.parquet", "decisions.parquet", "config.yaml"):
+            assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
+
+
+def test_no_jobs_need_no_worker() -> None:
+    assert local([], 2, Notes()) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("task", "message", "traced"),
+    [
+        ("Raises", "ArithmeticError: the wires burnt", True),
+        ("Loses", "FileNotFoundError: [Errno 2] No such file or directory: 'level.txt'", True),
+        ("NanReward", "lane 2", False),
+    ],
+)
+def test_a_run_that_fails_stops_no_other(
+    task: str, message: str, traced: bool, workers: int, job: Jobs
+) -> None:
+    jobs, notes = [job(task), job(seed=1), job(seed=2)], Notes()
+    (failure,) = local(jobs, workers, notes)
+    assert failure.name == jobs[0].name
+    assert message in failure.message
+    assert "\n" not in failure.message
+    assert ("Traceback" in failure.details) == traced
+    assert not failure.usage
+    assert notes.failures == {failure.name: failure}
+    assert [is_finished(one.folder) for one in jobs] == [False, True, True]
+    assert left(jobs) == []
+
+
+def test_failures_come_in_the_order_of_the_jobs(job: Jobs) -> None:
+    jobs = [job("Raises", seed) for seed in (3, 1, 2)]
+    assert [failure.name for failure in local(jobs, 2, Notes())] == [one.name for one in jobs]
+
+
+def test_what_the_user_can_mend_is_told_apart(job: Jobs) -> None:
+    one = job()
+    one.folder.parent.write_text("a file")
+    (failure,) = local([one], 1, Notes())
+    assert failure.usage
+    assert failure.message.startswith(f"cannot write {one.folder}")
+
+
+def test_a_worker_that_dies_costs_its_run_only(job: Jobs) -> None:
+    jobs, notes = [job("Dies"), job(seed=1), job(seed=2), job(seed=3)], Notes()
+    (failure,) = local(jobs, 2, notes)
+    assert failure.name == jobs[0].name
+    assert "worker process died" in failure.message
+    assert notes.of(jobs[0]) == ["started", "started", "finished"]
+    for one in jobs[1:]:
+        assert notes.of(one) == ["started", "finished"]
+        assert is_finished(one.folder)
+
+
+def test_a_run_whose_worker_died_once_is_tried_again(job: Jobs) -> None:
+    jobs, notes = [job("DiesOnce"), job(seed=1)], Notes()
+    assert local(jobs, 2, notes) == []
+    assert notes.of(jobs[0]) == ["started", "started", "finished"]
+    assert notes.steps[jobs[0].name] == STEPS
+    assert len(pd.read_parquet(jobs[0].folder / "decisions.parquet")) == STEPS
+
+
+def test_an_interruption_ends_the_workers(job: Jobs) -> None:
+    class Impatient(Notes):
+        def finished(self, name: str, failure: Failure | None) -> None:
+            raise KeyboardInterrupt
+
+    jobs = [job(seed=seed) for seed in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        local(jobs, 2, Impatient())
+    assert active_children() == []
+
+
+def test_workers_do_not_hear_ctrl_c(job: Jobs, capfd: pytest.CaptureFixture[str]) -> None:
+    class Noisy(Notes):
+        def advanced(self, name: str, steps: int) -> None:
+            super().advanced(name, steps)
+            for worker in active_children():
+                os.kill(worker.pid or 0, signal.SIGINT)
+
+    jobs = [job(seed=seed) for seed in range(2)]
+    assert local(jobs, 2, Noisy()) == []
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_there_is_one_executor_so_far() -> None:
+    assert EXECUTORS == {"local": local}

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.build import check, make
 from looplab.experiments.collecting import collect
 from looplab.experiments.executors import EXECUTORS
 from looplab.experiments.job import Failure, Job
-from looplab.experiments.notes import overseer_notes
 from looplab.experiments.manifest import extended, manifest_of, with_notes
 from looplab.experiments.overrides import GROUP_AXES, Plan, plan
 from looplab.experiments.progress import display
@@ -171,8 +169,7 @@ def run_plan(
         failures = execute_all(new, asked.running)
         done = [run for run in manifest["runs"] if is_finished(folder / RUNS / run["run"])]
         if done:
-            said = [*_notes(manifest, done), *overseer_notes(_configs(folder, done))]
-            write_manifest(folder, manifest | {"notes": said})
+            write_manifest(folder, with_notes(manifest, folder, done))
             collect(folder, done, manifest["axes"])
             write_report(folder)
     if failures:

@@ -5,7 +5,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -36,9 +36,10 @@ def _serve(connection: Connection) -> None:
     import torch
 
     torch.set_num_threads(1)
-    while (job := connection.recv()) is not None:
-        failure = execute(job, lambda steps: connection.send((ADVANCED, steps)))
-        connection.send((ENDED, failure))
+    with suppress(EOFError, ConnectionError):  # the parent has gone, without a word
+        while (job := connection.recv()) is not None:
+            failure = execute(job, lambda steps: connection.send((ADVANCED, steps)))
+            connection.send((ENDED, failure))
 
 
 class _Worker:
@@ -72,12 +73,12 @@ class _Worker:
 
     def end(self) -> None:
         """Ends the process, whatever it is doing."""
-        self.connection.close()
         self.process.terminate()
         self.process.join(_END_SECONDS)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+        self.connection.close()  # only now, so that the worker does not stumble over it
 
 
 @contextmanager

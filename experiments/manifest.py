@@ -1,13 +1,17 @@
 """What a results folder says about its comparison: ``comparison.json``."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from looplab import __version__
 from looplab.experiments.composition import groups
 from looplab.experiments.job import Job
-from looplab.experiments.notes import notes
+from looplab.experiments.notes import overseer_notes
 from looplab.experiments.overrides import Plan
+from looplab.experiments.store import CONFIG_FILE, RUNS
 
 _NAMED_RUNS = 3
 
@@ -29,7 +33,6 @@ def manifest_of(asked: Plan, wanted: Sequence[Job], command: str | None) -> dict
         "settings": asked.settings,
         "experiment": experiment,
         "notes": [],
-        "cell_notes": notes(asked.cells),
         "runs": [
             {"run": job.name, "seed": job.config["seed"], "cell": dict(job.config["cell"])}
             for job in wanted
@@ -47,20 +50,21 @@ def extended(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str,
     runs = {run["run"]: run for run in (*found.get("runs", ()), *manifest["runs"])}
     commands = (found.get("command"), manifest["command"])
     lines = [line for text in commands if text for line in text.splitlines()]
-    said = (*found.get("cell_notes", ()), *manifest["cell_notes"])
     return {
         **manifest,
         "command": "\n".join(dict.fromkeys(lines)) or None,
-        "cell_notes": list(dict.fromkeys(said)),
         "runs": sorted(runs.values(), key=lambda run: str(run["run"])),
     }
 
 
-def with_notes(manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def with_notes(
+    manifest: Mapping[str, Any], folder: Path, done: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """A manifest with what a reader of the report must know.
 
     Args:
         manifest: the folder's manifest.
+        folder: the results folder.
         done: those of its runs that are finished.
     """
     replaced = [
@@ -68,12 +72,22 @@ def with_notes(manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -
         for key, value in manifest["settings"].items()
         if key in groups()
     ]
+    notes = [*replaced, *_missing(manifest, done), *overseer_notes(_configs(folder, done))]
+    return {**manifest, "notes": notes}
+
+
+def _missing(manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> list[str]:
     names = {run["run"] for run in done}
     missing = [run["run"] for run in manifest["runs"] if run["run"] not in names]
-    if missing:
-        first = ", ".join(missing[:_NAMED_RUNS])
-        more = f" and {len(missing) - _NAMED_RUNS} more" * (len(missing) > _NAMED_RUNS)
-        replaced.append(
-            f"{len(missing)} of {len(manifest['runs'])} runs are missing: {first}{more}."
-        )
-    return {**manifest, "notes": [*manifest["cell_notes"], *replaced]}
+    if not missing:
+        return []
+    first = ", ".join(missing[:_NAMED_RUNS])
+    more = f" and {len(missing) - _NAMED_RUNS} more" * (len(missing) > _NAMED_RUNS)
+    return [f"{len(missing)} of {len(manifest['runs'])} runs are missing: {first}{more}."]
+
+
+def _configs(folder: Path, done: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Configuration of one run of every cell: seeds change nothing that a note speaks of."""
+    by_cell = {str(run["cell"]): run["run"] for run in done}
+    files = (folder / RUNS / name / CONFIG_FILE for name in by_cell.values())
+    return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]

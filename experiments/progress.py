@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -150,7 +151,7 @@ class RichDisplay(Display):
             total = sum(steps[name] for name in self._of[cell])
             self._ended[cell] = 0
             self._tasks[cell] = self._progress.add_task(
-                cell, total=total, runs=f"0/{len(self._of[cell])} runs", left=""
+                escape(cell), total=total, runs=f"0/{len(self._of[cell])} runs", left=""
             )
         self._tasks[_ALL] = self._progress.add_task(
             f"[bold]{_ALL}", total=self.total, runs=f"0/{len(cells)} runs", left=""
@@ -185,7 +186,8 @@ class RichDisplay(Display):
         super().finished(name, failure)
         self._ended[self.cells[name]] += 1
         if failure is not None:
-            self._progress.console.print(f"[red]failed[/red] {name}: {failure.message}")
+            text = escape(f"{name}: {failure.message}")
+            self._progress.console.print(f"[red]failed[/red] {text}", highlight=False)
         self._draw(name)
 
     def _draw(self, name: str) -> None:

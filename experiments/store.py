@@ -20,6 +20,7 @@ NOT_IDENTITY = (
     "cell", "out", "executor", "workers", "display", "dry_run", "seeds", "sweep", "experiment",
 )  # fmt: skip
 RUNS = "runs"
+CONFIG_FILE = "config.yaml"
 HASH_DIGITS = 12
 #: Bytes that a run leaves behind, at most, as a rule: model, episodes, decisions, events.
 RUN_BYTES = 8 * 1024 * 1024

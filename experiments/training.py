@@ -13,6 +13,7 @@ from looplab.experiments.evaluate import summarise
 from looplab.experiments.job import Job
 from looplab.experiments.overrides import Plan, plan
 from looplab.experiments.store import (
+    CONFIG_FILE,
     check_writable,
     identity,
     is_finished,
@@ -22,7 +23,6 @@ from looplab.experiments.store import (
 from looplab.experiments.text_table import text_table
 
 _TRAIN = "train"
-_CONFIG_FILE = "config.yaml"
 
 
 def single_job(words: Sequence[str]) -> tuple[Plan, Job]:
@@ -73,10 +73,10 @@ def _check_finished(job: Job) -> None:
     if not is_finished(job.folder):
         raise UsageError(f"{job.folder} exists and holds no finished run; give another out=")
     try:
-        there = yaml.safe_load((job.folder / _CONFIG_FILE).read_text(encoding="utf-8"))
+        there = yaml.safe_load((job.folder / CONFIG_FILE).read_text(encoding="utf-8"))
         same = identity(there) == identity(job.config)
     except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
         line = str(error).splitlines()[0]
-        raise UsageError(f"cannot read {job.folder / _CONFIG_FILE}: {line}") from error
+        raise UsageError(f"cannot read {job.folder / CONFIG_FILE}: {line}") from error
     if not same:
         raise UsageError(f"{job.folder} holds another run, {run_name(there)}; give another out=")

@@ -87,33 +87,28 @@ def test_no_jobs_need_no_worker() -> None:
     assert local([], 2, Notes()) == []
 
 
+#: Tasks, what their failures say, and whether it is a fault whose traceback is wanted.
+FAULTS = {
+    "Raises": ("ArithmeticError: the wires burnt", True),
+    "Loses": ("FileNotFoundError: [Errno 2] No such file or directory: 'level.txt'", True),
+    "NanReward": ("lane 2", False),
+}
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize(
-    ("task", "message", "traced"),
-    [
-        ("Raises", "ArithmeticError: the wires burnt", True),
-        ("Loses", "FileNotFoundError: [Errno 2] No such file or directory: 'level.txt'", True),
-        ("NanReward", "lane 2", False),
-    ],
-)
-def test_a_run_that_fails_stops_no_other(
-    task: str, message: str, traced: bool, workers: int, job: Jobs
-) -> None:
-    jobs, notes = [job(task), job(seed=1), job(seed=2)], Notes()
-    (failure,) = local(jobs, workers, notes)
-    assert failure.name == jobs[0].name
-    assert message in failure.message
-    assert "\n" not in failure.message
-    assert ("Traceback" in failure.details) == traced
-    assert not failure.usage
-    assert notes.failures == {failure.name: failure}
-    assert [is_finished(one.folder) for one in jobs] == [False, True, True]
-    assert left(jobs) == []
-
-
-def test_failures_come_in_the_order_of_the_jobs(job: Jobs) -> None:
-    jobs = [job("Raises", seed) for seed in (3, 1, 2)]
-    assert [failure.name for failure in local(jobs, 2, Notes())] == [one.name for one in jobs]
+def test_a_run_that_fails_stops_no_other(workers: int, job: Jobs) -> None:
+    wrong, well = [job(task) for task in FAULTS], [job(seed=1), job(seed=2)]
+    notes = Notes()
+    failures = local([wrong[0], *well, *wrong[1:]], workers, notes)
+    assert [failure.name for failure in failures] == [one.name for one in wrong]
+    assert notes.failures == {failure.name: failure for failure in failures}
+    for failure, (message, traced) in zip(failures, FAULTS.values(), strict=True):
+        assert message in failure.message
+        assert "\n" not in failure.message
+        assert ("Traceback" in failure.details) == traced
+        assert not failure.usage
+    assert all(is_finished(one.folder) for one in well)
+    assert left(well) == []
 
 
 def test_what_the_user_can_mend_is_told_apart(job: Jobs) -> None:
@@ -125,22 +120,17 @@ def test_what_the_user_can_mend_is_told_apart(job: Jobs) -> None:
 
 
 def test_a_worker_that_dies_costs_its_run_only(job: Jobs) -> None:
-    jobs, notes = [job("Dies"), job(seed=1), job(seed=2), job(seed=3)], Notes()
+    dies, recovers, *well = jobs = [job("Dies"), job("DiesOnce"), job(seed=1), job(seed=2)]
+    notes = Notes()
     (failure,) = local(jobs, 2, notes)
-    assert failure.name == jobs[0].name
+    assert failure.name == dies.name
     assert "worker process died" in failure.message
-    assert notes.of(jobs[0]) == ["started", "started", "finished"]
-    for one in jobs[1:]:
+    assert notes.of(dies) == notes.of(recovers) == ["started", "started", "finished"]
+    assert notes.steps[recovers.name] == STEPS
+    assert len(pd.read_parquet(recovers.folder / "decisions.parquet")) == STEPS
+    for one in well:
         assert notes.of(one) == ["started", "finished"]
         assert is_finished(one.folder)
-
-
-def test_a_run_whose_worker_died_once_is_tried_again(job: Jobs) -> None:
-    jobs, notes = [job("DiesOnce"), job(seed=1)], Notes()
-    assert local(jobs, 2, notes) == []
-    assert notes.of(jobs[0]) == ["started", "started", "finished"]
-    assert notes.steps[jobs[0].name] == STEPS
-    assert len(pd.read_parquet(jobs[0].folder / "decisions.parquet")) == STEPS
 
 
 def test_an_interruption_ends_the_workers(job: Jobs) -> None:

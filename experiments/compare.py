@@ -80,7 +80,8 @@ def compare(words: str | Sequence[str] = (), **settings: Any) -> pd.DataFrame:
 def _word(key: str, value: Any) -> str:
     if not isinstance(value, list | tuple):
         return f"{key}={value_of(value).text}"
-    return f"{key}=choice({','.join(value_of(item).text for item in value)})"
+    texts = ",".join(value_of(item).text for item in value)
+    return f"{key}={texts}" if len(value) > 1 else f"{key}=choice({texts})"
 
 
 def out_folder(asked: Plan) -> Path:

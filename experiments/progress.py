@@ -89,7 +89,7 @@ def clock(seconds: float) -> str:
     """Seconds as minutes and seconds, or hours and minutes.
 
     >>> clock(75), clock(7300)
-    ('1:15', '2 h 02 min')
+    ('1:15', '2 h 01 min')
     """
     whole = round(seconds)
     if whole < _HOUR:

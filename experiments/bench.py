@@ -160,6 +160,7 @@ def learning(say: Callable[[str], None]) -> dict[str, float]:
     say("PPO's learn() on ops_desk, gate + confidence trigger + ledger, against stock SB3 PPO on")
     say("prepared arrays (same spaces and hyperparameters)")
     for n in LANES:
+
         def bound(folder: Path, n: int = n) -> PPO:
             return _stock(PreparedArrays(space.observation_space, space.action_space, n))
 

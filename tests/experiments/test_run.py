@@ -122,7 +122,8 @@ def test_episodes_equal_a_recount_of_their_decisions(regime: str, made: Make) ->
     folder = made("env=lava_shortcut", f"regime={regime}", *REGIMES[regime])
     train = episodes_of(folder, "train").set_index(["lane", "episode"]).sort_index()
     groups = decisions_of(folder).groupby(["lane", "episode"])
-    pd.testing.assert_index_equal(groups.size().index[groups.size() >= 50], train.index[:])
+    unfinished = groups.size().drop(train.index)
+    assert unfinished.index.get_level_values("lane").is_unique
     np.testing.assert_array_equal(train["length"], groups.size().loc[train.index])
     for name, column in COUNTED.items():
         recount = groups[column].sum().loc[train.index]
@@ -180,7 +181,12 @@ def test_a_sample_of_decisions_holds_whole_episodes_and_totals_stay_exact(made: 
 
 @pytest.mark.usefixtures("broken")
 @pytest.mark.parametrize(
-    ("task", "what"), [("NanReward", "nan"), ("NanObservation", "nan"), ("NegativeCost", "cost")]
+    ("task", "what"),
+    [
+        ("NanReward", "a reward that is not finite"),
+        ("NanObservation", "an observation that is not finite"),
+        ("NegativeCost", "cost"),
+    ],
 )
 def test_a_broken_environment_is_named_with_lane_and_step(
     task: str, what: str, looplab: Callable[..., Any], tmp_path: Path, tiny: Sequence[str]
@@ -188,9 +194,8 @@ def test_a_broken_environment_is_named_with_lane_and_step(
     ended = looplab("train", "regime=in_the_loop", f"env._target_=broken.{task}", *tiny)
     assert ended.status == 1
     (line,) = ended.err.splitlines()
-    assert what in line.lower()
-    assert "lane 2" in line
-    assert "step 80" in line or "step 30" in line or "step 79" in line or "step 29" in line
+    assert what in line
+    assert "in lane 2 at step 29 of episode 1" in line  # all three count from 0
     assert list((tmp_path / "results" / "train").iterdir()) == []
 
 

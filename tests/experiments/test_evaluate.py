@@ -52,7 +52,7 @@ class Policy:
     def predict(self, observation: np.ndarray, deterministic: bool) -> tuple[np.ndarray, None]:
         self.seen.append(observation.copy())
         if self.action is None:
-            return self.rng.integers(0, 5, len(observation)), None
+            return self.rng.integers(0, 4, len(observation)), None
         return np.full(len(observation), self.action), None
 
 

@@ -1,5 +1,6 @@
 """One row per decision, columnar, buffered, and never a broken file."""
 
+import errno
 import os
 import pickle
 import signal
@@ -24,6 +25,7 @@ from looplab.oversight import (
     Stack,
     Veto,
 )
+from looplab.oversight.ledger import writing
 from looplab.oversight.types import VERDICTS
 
 GO, CREEP, WAIT = range(3)
@@ -178,6 +180,17 @@ def test_no_space_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert "UsageError: cannot write" in last
     assert "000000.parquet: " in last
     assert list((tmp_path / "run").rglob("*.*")) == []
+
+
+def test_a_file_that_fails_half_way_is_taken_away(tmp_path: Path) -> None:
+    def fill() -> None:
+        with writing(tmp_path / "decisions.parquet") as hidden:
+            hidden.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UsageError, match=r"cannot write .*decisions.parquet: No space left"):
+        fill()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(corridor: Any, start: Any, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_always_and_never(corridor: Any, start: Any) -> None:
 def test_risk_above_asks_at_the_threshold_itself(corridor: Any, start: Any) -> None:
     task = corridor(harm=CELLS)
     assert asked(start, task, RiskAbove(0.5), [GO] * 4) == [False, True, True, False]
+    assert asked(start, task, RiskAbove(0.5, "exact"), [GO] * 4) == [False, True, True, False]
     assert asked(start, task, RiskAbove(0.5), [CREEP] * 4) == [False] * 4
     assert asked(start, task, RiskAbove(0.0), [CREEP] * 2) == [True, True]
 

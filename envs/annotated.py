@@ -77,7 +77,7 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
             transition = Transition(
                 observation, action, float(reward), bool(terminated), bool(truncated), info
             )
-            info = {**info, "cost": float(self._cost(transition))}
+            info = {**info, "cost": number("cost=", self._cost(transition))}
         elif "cost" not in info:
             raise EnvironmentFault(
                 f"{name_of(self.env)} reports no info['cost']; "
@@ -119,7 +119,7 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
 
     def _checked(self, action: Any) -> float:
         assert self._risk is not None  # both callers have looked
-        risk = float(self._risk(self.env, action))
+        risk = number("risk=", self._risk(self.env, action))
         if not 0.0 <= risk <= 1.0 + 1e-9:
             raise UsageError(f"risk= must return a probability, got {risk} for action {action}")
         return min(risk, 1.0)
@@ -168,6 +168,18 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
 
 def _own(env: gym.Env[Any, Any], name: str) -> Callable[..., Any] | None:
     return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None
+
+
+def number(name: str, answer: Any) -> float:
+    """What a user's function answered, as a number.
+
+    Raises:
+        UsageError: naming the function, if it is none.
+    """
+    try:
+        return float(answer)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} must return a number, got {answer!r}") from error
 
 
 def name_of(env: gym.Env[Any, Any]) -> str:

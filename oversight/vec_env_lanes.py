@@ -7,7 +7,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from looplab.envs.annotated import ActionFunction, Annotated, CostFunction, RiskFunction, Transition
+from looplab.envs.annotated import (
+    ActionFunction,
+    Annotated,
+    CostFunction,
+    RiskFunction,
+    Transition,
+    number,
+)
 from looplab.envs.core import Actions, BoolArray, FloatArray, Lanes, Observations, RiskSource, Step
 from looplab.envs.errors import EnvironmentFault, UsageError
 
@@ -160,7 +167,7 @@ class VecEnvLanes(Lanes):
                     observations[lane], actions[lane], float(rewards[lane]),
                     bool(done[lane] and not truncated[lane]), bool(truncated[lane]), info,
                 )  # fmt: skip
-                cost[lane] = self._cost(transition)
+                cost[lane] = number("cost=", self._cost(transition))
             elif "cost" in info:
                 cost[lane] = info["cost"]
             else:

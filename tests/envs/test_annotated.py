@@ -208,3 +208,13 @@ def test_pickled_it_answers_the_same() -> None:
     for action in (1, 2, 1, 0):
         np.testing.assert_array_equal(env.risk_table("immediate"), twin.risk_table("immediate"))
         assert env.step(action) == twin.step(action)
+
+
+@pytest.mark.parametrize("answer", [None, "much", [1.0]])
+def test_functions_that_answer_no_number_are_named(answer) -> None:
+    env = Annotated(gym.make("CliffWalking-v1"), cost=lambda t: answer, risk=lambda e, a: answer)
+    env.reset(seed=0)
+    with pytest.raises(UsageError, match="cost= must return a number"):
+        env.step(0)
+    with pytest.raises(UsageError, match="risk= must return a number"):
+        env.risk_of("immediate", 0)

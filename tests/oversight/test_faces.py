@@ -645,6 +645,39 @@ def test_arrays_that_come_back_may_be_written_into() -> None:
 # The block of the tracker, as it stands ---------------------------------------------------------
 
 
+SHOWN = """
+import gymnasium as gym
+import looplab
+from looplab.oversight import Always, Gate, Overseen, SafestAction, ScriptedOverseer
+
+env = Overseen(
+    gym.make("CliffWalking-v1"),
+    Gate(trigger=Always(), overseer=ScriptedOverseer(), fallback=SafestAction()),
+    cost=lambda t: float(t.reward <= -100),
+    risk=lambda env, action: sum(p for p, _, r, _ in env.unwrapped.P[env.unwrapped.s][action] if r <= -100),
+)
+env.reset(seed=0)
+fell = 0.0
+for _ in range(5000):
+    _, _, terminated, truncated, info = env.step(env.action_space.sample())
+    fell += info["cost"]
+    if terminated or truncated:
+        env.reset()
+print(fell, env.oversight.totals)  # reviews, interventions, misses, false_alarms, violations, human_seconds, ...
+"""  # noqa: E501
+
+
+def test_the_block_that_is_promised_runs_as_it_stands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exec(SHOWN, {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("0.0 {")
+    for name in ("reviews", "interventions", "misses", "false_alarms", "violations"):
+        assert f"'{name}': " in printed
+    assert "'human_seconds': 25000.0" in printed
+
+
 def test_the_lines_for_an_environment_that_looplab_has_never_seen() -> None:
     assert looplab.__version__
     env = Overseen(

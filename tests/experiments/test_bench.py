@@ -1,0 +1,62 @@
+"""The benchmark: its numbers come from the times, and its file is whole."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from looplab.envs.desks.ops_desk import OpsDesk
+from looplab.envs.errors import UsageError
+from looplab.experiments import bench
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "LANES", (2, 4))
+    monkeypatch.setattr(bench, "SHARE_LANES", 4)
+    monkeypatch.setattr(bench, "ROLLOUT_STEPS", 16)
+    monkeypatch.setattr(bench, "MIN_STEPS", 64)
+    monkeypatch.setattr(bench, "REPEATS", 1)
+
+
+def test_it_really_runs_and_writes_its_ratios(small: None, tmp_path: Path) -> None:
+    lines: list[str] = []
+    found = bench.bench(tmp_path / "bench.json", lines.append)
+    assert json.loads((tmp_path / "bench.json").read_text()) == found
+    assert list(found) == ["bound_ratio", "oversight_share"]
+    assert list(found["bound_ratio"]) == ["2", "4"]
+    assert list(found["oversight_share"]) == ["rules", "confidence_ledger"]
+    assert all(ratio > 0 for ratio in found["bound_ratio"].values())
+    assert all(share < 1 for share in found["oversight_share"].values())
+    assert any("n =   4" in line for line in lines)
+
+
+def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"bound": 8.0, "ours": 10.0, "stock": 9.0, "lean": 6.0}
+    seconds |= {"rules": 10.0, "confidence_ledger": 12.0}
+    monkeypatch.setattr(bench, "LANES", (2,))
+    monkeypatch.setattr(bench, "_medians", lambda makers, learn: {n: seconds[n] for n in makers})
+    said: list[str] = []
+    assert bench.learning(said.append) == {"2": pytest.approx(0.8)}
+    shares = bench.shares(said.append)
+    assert shares == {"rules": pytest.approx(0.1), "confidence_ledger": pytest.approx(0.25)}
+    assert "40.0 % against the same lean PPO" in said[-2]
+
+
+def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="its folder does not exist"):
+        bench.bench(tmp_path / "no" / "bench.json", lambda line: None)
+
+
+def test_prepared_arrays_never_end_and_own_their_rewards() -> None:
+    task = OpsDesk(1)
+    venv = bench.PreparedArrays(task.observation_space, task.action_space, 3)
+    assert venv.reset().shape == (3, 8)
+    first = venv.step(np.zeros(3))
+    first[1][:] = 99.0
+    for _ in range(600):
+        _, rewards, dones, infos = venv.step(np.zeros(3))
+        assert not dones.any()
+        assert (rewards < 50).all()
+        assert infos == [{}, {}, {}]

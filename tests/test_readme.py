@@ -1,0 +1,72 @@
+"""README: its Python runs, its commands are understood, its files are there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from looplab.experiments.cli import cli
+from looplab.experiments.overrides import plan
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [
+    line
+    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+SECONDS = 240
+
+
+def test_the_readme_has_examples() -> None:
+    assert len(BLOCKS) >= 3
+    assert len(COMMANDS) >= 6
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_python_blocks_run(block: str, tmp_path: Path) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script.name],
+        cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip(), "the example prints nothing"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_understood(command: str) -> None:
+    program, name, *words = shlex.split(command)
+    if program == "make":
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert re.search(rf"^{name}:", makefile, flags=re.MULTILINE)
+        return
+    assert program == "looplab"
+    assert name in cli.commands
+    overrides = [word for word in words if "=" in word]
+    if overrides:
+        asked = plan(overrides, sweeps=name == "compare")
+        assert asked.cells
+
+
+def test_every_regime_of_the_table_exists_and_none_is_missing() -> None:
+    table = README.split("## Regimes")[1].split("## Tasks")[0]
+    named = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
+    assert named == {file.stem for file in (ROOT / "configs" / "regime").glob("*.yaml")}
+
+
+def test_pictures_and_links_are_there() -> None:
+    targets = re.findall(r"\]\((docs/[^)#]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_test_command_is_what_ci_runs() -> None:
+    assert "make test" in COMMANDS
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("make test")

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any
@@ -23,8 +23,10 @@ ADVANCED, ENDED = "advanced", "ended"
 
 
 def _serve(connection: Connection) -> None:
-    """A worker's life: executes the jobs that it is sent, and ends together with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its workers
+    """A worker's life: executes the jobs that it is sent, and ends together with its parent.
+
+    Ctrl-C is the parent's alone to hear: it ends its workers.
+    """
     parent = parent_process()
 
     def follow() -> None:
@@ -49,7 +51,7 @@ class _Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,))
-        with _one_thread():
+        with _one_thread(), _undisturbed():
             self.process.start()
         theirs.close()  # so that the worker's death ends the line
         self.job: Job | None = None
@@ -93,6 +95,17 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Starts processes that never hear Ctrl-C; this one hears it afterwards."""
+    resource_tracker.ensure_running()  # else the first process would start it and hear Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Crew:

@@ -323,7 +323,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
 
 #: Tasks that go wrong, as ``env._target_=broken.NAME``.
-BROKEN_TASKS = '''
+BROKEN_TASKS = """
 import os, signal
 from pathlib import Path
 from looplab.envs.grids.lava_shortcut import LavaShortcut
@@ -368,7 +368,7 @@ class DiesOnce(_Broken):
         if not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-'''
+"""
 
 
 @pytest.fixture

@@ -223,7 +223,12 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "veto_window": (
         protocol(
-            "VetoWindow", HOLD, window=1, window_seconds=None, step_seconds=1.0, vigilance=1.0,
+            "VetoWindow",
+            HOLD,
+            window=1,
+            window_seconds=None,
+            step_seconds=1.0,
+            vigilance=1.0,
             watch_seconds=1.0,
         ),  # fmt: skip
         SILENT,

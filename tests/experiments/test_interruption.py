@@ -15,6 +15,8 @@ WORDS = ("env=lava_shortcut", "regime=autonomous,in_the_loop", "seeds=2", "total
 SHORT = ("eval_episodes=4", "agent.lanes=4")
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.002
+#: After so long a worker has begun to import what it needs, and is not done.
+STARTING_SECONDS = 0.5
 
 Process = subprocess.Popen[str]
 Start = Callable[..., Process]
@@ -121,14 +123,15 @@ def test_ctrl_c_ends_in_one_line_and_the_same_command_continues(
     folder = Folder(tmp_path / "out")
     process = started(*words)
     if moment == "while workers start":
-        until(lambda: len(members(process.pid)) > 2, process)  # this one and resource_tracker
+        until(lambda: len(members(process.pid)) > 2, process)  # it and Python's resource tracker
+        time.sleep(STARTING_SECONDS)
     else:
         until(lambda: MOMENTS[moment](folder), process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
     _, errors = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130
     assert errors.strip() == "looplab: interrupted; the same command continues"
-    assert members(process.pid) == []
+    until(lambda: not members(process.pid))
     assert folder.halves() == []
     kept = folder.finished()
     compare([*WORDS, *SHORT], workers=1, display="none", out=str(tmp_path / "out"))
@@ -156,9 +159,7 @@ def test_a_worker_that_is_killed_costs_its_run_only(
 
 @linux
 @pytest.mark.slow
-def test_a_training_that_is_interrupted_leaves_nothing(
-    started: Start, tmp_path: Path
-) -> None:
+def test_a_training_that_is_interrupted_leaves_nothing(started: Start, tmp_path: Path) -> None:
     words: Sequence[str] = ("train", "env=lava_shortcut", "total_steps=400000", "out=run")
     for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         process = started(*words)

@@ -262,7 +262,7 @@ def test_a_comparison_in_which_all_fails_leaves_no_results(
     tmp_path: Path, tiny: Sequence[str]
 ) -> None:
     words = ["env._target_=broken.NanReward", "seeds=2", *tiny, *QUIET]
-    with pytest.raises(RunsFailed, match="2 of 2 runs failed, first .*in lane 2") as caught:
+    with pytest.raises(RunsFailed, match=r"2 of 2 runs failed, first .*in lane 2") as caught:
         compare(words, out=str(tmp_path / "out"))
     assert len(caught.value.failures) == 2
     assert not caught.value.usage

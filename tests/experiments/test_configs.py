@@ -230,7 +230,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             step_seconds=1.0,
             vigilance=1.0,
             watch_seconds=1.0,
-        ),  # fmt: skip
+        ),
         SILENT,
     ),
     "feedback": (protocol("Feedback", None), SILENT),

@@ -1,6 +1,7 @@
 """Evaluations: a fixed number of finished episodes, on seeds that overseen and alone share."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_evaluation_seeds_are_held_out_and_differ_between_runs() -> None:
         spans += [range(found.environment, found.environment + 128)]
         spans += [range(found.evaluation, found.evaluation + EVAL_LANES)]
     spans.sort(key=lambda span: span.start)
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in pairwise(spans):
         assert before.stop <= after.start
     assert Seeds.of(4) == Seeds.of(4)
 

@@ -157,4 +157,4 @@ def test_workers_do_not_hear_ctrl_c(job: Jobs, capfd: pytest.CaptureFixture[str]
 
 
 def test_there_is_one_executor_so_far() -> None:
-    assert EXECUTORS == {"local": local}
+    assert dict(EXECUTORS) == {"local": local}

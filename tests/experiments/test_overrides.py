@@ -299,8 +299,9 @@ def test_a_typo_is_answered_with_the_nearest_choice(typo: tuple[str, str, str]) 
 
 
 KEYS = [
-    *GROUP_AXES, "experiment", "protocol", "signal", "seeds", "seed", "out", "total_steps", "workers",
-    "env.slip", "protocol.lag", "agent.hidden", "agent.settings", "overseer.miss_rate", "sweep",
+    *GROUP_AXES, "experiment", "protocol", "signal", "seeds", "seed", "out", "total_steps",
+    "workers", "env.slip", "protocol.lag", "agent.hidden", "agent.settings", "overseer.miss_rate",
+    "sweep",
     "experiment.name", "hydra.run.dir", "trigger", "regime.trigger", "protocol.trigger", "choices",
 ]  # fmt: skip
 VALUES = [
@@ -330,12 +331,14 @@ WORDS = st.builds(
 @example(["experiment=first_look", "sweep=null"], True)
 @example(["env.slip=?"], False)
 def test_whatever_the_words_they_are_planned_or_refused(words: list[str], sweeps: bool) -> None:
+    refusal, asked = "", None
     try:
         asked = plan(words, sweeps)
     except UsageError as error:
-        assert str(error)
-        assert "\n" not in str(error)
-    else:
+        refusal = str(error)
+    assert "\n" not in refusal
+    assert bool(refusal) is (asked is None)
+    if asked is not None:
         assert asked.cells
         assert asked.seeds
         json.dumps([asked.cells, asked.settings, asked.running])

@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3 import PPO
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
@@ -126,6 +127,7 @@ def _timed(model: PPO, learn: bool, spared: bool) -> float:
     steps = -(-MIN_STEPS // rollout) * rollout
     if not learn:
         model.train = lambda: None  # type: ignore[method-assign]
+    model.set_logger(Logger(None, []))  # else SB3 makes a folder that nobody removes
     with lean(model) if spared else nullcontext():
         model.learn(rollout)  # first calls pay for imports and memory
         started = time.perf_counter()

@@ -46,7 +46,7 @@ def bash_completions(word: str, others: Sequence[str]) -> list[str]:
     Returns:
         Replacements of the last part.
     """
-    if not word and others and others[-1] != "=" and "=" not in others[-1]:
+    if not word and others and "=" not in joined(others)[-1]:
         others = (*others, "=")
     *before, last = joined((*others, word))
     head = "" if "=" in word or "=" not in last else f"{last.partition('=')[0]}="

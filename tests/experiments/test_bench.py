@@ -1,6 +1,7 @@
 """The benchmark: its numbers come from the times, and its file is whole."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "REPEATS", 1)
 
 
-def test_it_really_runs_and_writes_its_ratios(small: None, tmp_path: Path) -> None:
+def test_it_really_runs_and_writes_its_ratios(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     lines: list[str] = []
     found = bench.bench(tmp_path / "bench.json", lines.append)
     assert json.loads((tmp_path / "bench.json").read_text()) == found
@@ -30,6 +35,7 @@ def test_it_really_runs_and_writes_its_ratios(small: None, tmp_path: Path) -> No
     assert all(ratio > 0 for ratio in found["bound_ratio"].values())
     assert all(share < 1 for share in found["oversight_share"].values())
     assert any("n =   4" in line for line in lines)
+    assert list((tmp_path / "temporary").glob("SB3-*")) == []
 
 
 def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,11 @@ def test_what_to_run_changes_the_identity(word: str) -> None:
     assert identity(config(word)) != identity(config())
 
 
+@pytest.mark.parametrize("key", ["cell", "out", "executor", "workers", "display", "dry_run"])
+def test_names_and_ways_of_running_are_no_part_of_the_identity(key: str) -> None:
+    assert identity({**config(), key: "other"}) == identity(config())
+
+
 def test_the_identity_is_of_the_content_not_of_how_it_was_said() -> None:
     said = config("protocol=gate", "trigger=always", "tolerance=0", "fallback=hold")
     assert identity(said) == identity(config())

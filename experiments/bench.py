@@ -178,10 +178,10 @@ def learning(say: Callable[[str], None]) -> dict[str, float]:
 
 
 def shares(say: Callable[[str], None]) -> dict[str, float]:
-    """Share of collecting that oversight takes, at n = 16, against stock PPO on the bare lanes.
+    """Share of collecting that the wrapper takes, at n = 16: the same lean PPO with and without it.
 
-    That is what one runs without LoopLab. What the wrapper itself costs, against bare lanes under
-    the same lean acting, is printed beside it.
+    How collecting compares with stock PPO on the bare lanes, which is what one runs without
+    LoopLab, is printed beside it.
     """
     n = SHARE_LANES
     makers: dict[str, Callable[[Path], PPO]] = {
@@ -191,14 +191,14 @@ def shares(say: Callable[[str], None]) -> dict[str, float]:
         "confidence_ledger": _confident(n),
     }
     median = _medians(makers, learn=False)
-    say(f"share of collecting taken by oversight, ops_desk, n = {n}; below 0: it is faster so")
+    say(f"share of collecting taken by oversight, ops_desk, n = {n}")
     found = {}
     for name in ("rules", "confidence_ledger"):
-        found[name] = (median[name] - median["stock"]) / median[name]
-        wrapper = (median[name] - median["lean"]) / median[name]
+        found[name] = (median[name] - median["lean"]) / median[name]
+        whole = median[name] / median["stock"]
         say(
-            f"  {name:18s} {100 * found[name]:5.1f} % against stock PPO on the bare lanes, "
-            f"{100 * wrapper:5.1f} % against the same lean PPO"
+            f"  {name:18s} {100 * found[name]:5.1f} %   "
+            f"(time of collecting relative to stock PPO on the bare lanes: {whole:.2f})"
         )
     return found
 

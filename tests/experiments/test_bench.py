@@ -46,8 +46,8 @@ def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch
     said: list[str] = []
     assert bench.learning(said.append) == {"2": pytest.approx(0.8)}
     shares = bench.shares(said.append)
-    assert shares == {"rules": pytest.approx(0.1), "confidence_ledger": pytest.approx(0.25)}
-    assert "40.0 % against the same lean PPO" in said[-2]
+    assert shares == {"rules": pytest.approx(0.4), "confidence_ledger": pytest.approx(0.5)}
+    assert "relative to stock PPO on the bare lanes: 1.11" in said[-2]
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:

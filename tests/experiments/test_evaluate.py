@@ -109,6 +109,31 @@ def test_overseen_and_alone_meet_the_same_episodes() -> None:
     np.testing.assert_array_equal(seen[True][50], seen[False][50])  # the second episodes begin
 
 
+def test_where_nobody_is_asked_overseen_and_alone_are_the_same() -> None:
+    config = config_of("trigger=never")
+    frame = evaluate(Policy(0), config, 12, Seeds.of(1))  # type: ignore[arg-type]
+    alone, overseen = (group for _, group in frame.drop(columns="policy").groupby("phase"))
+    assert alone["task_return"].nunique() > 1
+    pd.testing.assert_frame_equal(
+        overseen.drop(columns="phase").reset_index(drop=True),
+        alone.drop(columns="phase").reset_index(drop=True),
+    )
+
+
+def test_every_run_meets_episodes_of_its_own() -> None:
+    returns = [
+        evaluate(Policy(0), config_of(), 20, Seeds.of(seed))["task_return"].tolist()  # type: ignore[arg-type]
+        for seed in (0, 1)
+    ]
+    assert returns[0] != returns[1]
+
+
+def test_alone_there_is_no_signal() -> None:
+    frame = evaluate(Policy(0), config_of("signal=praise"), 4, Seeds.of(0))  # type: ignore[arg-type]
+    differs = (frame["learning_return"] != frame["task_return"]).groupby(frame["phase"]).mean()
+    assert differs.to_dict() == {"eval_alone": 0.0, "eval_overseen": 1.0}
+
+
 def test_evaluation_seeds_are_held_out_and_differ_between_runs() -> None:
     spans = []
     for seed in range(20):

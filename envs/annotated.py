@@ -117,6 +117,12 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
         own = _own(self.env, "risk_table")
         return None if own is None else own(source)
 
+    def least_risk(self, source: RiskSource) -> float | None:
+        """Risk of the safest action in the present state; None if only a table can tell."""
+        own = _own(self.env, "least_risk")
+        given = self._risk is not None and source == "immediate"
+        return None if own is None or given else own(source)
+
     def _checked(self, action: Any) -> float:
         assert self._risk is not None  # both callers have looked
         risk = number("risk=", self._risk(self.env, action))

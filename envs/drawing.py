@@ -55,6 +55,9 @@ TILES: Mapping[str, Tile] = {
     "#": Tile(WALL, PAPER, shown=False),
     "L": Tile(VERMILLION, PAPER, striped=True),
     "S": Tile(FLOOR, WALL),
+    "I": Tile(SKY, INK),  # thin ice; 1 and 2: steps that it has borne
+    "1": Tile(SKY, INK, striped=True),
+    "2": Tile(SKY, INK, striped=True),
     "G": Tile(GREEN, PAPER),
 }
 OTHER_TILE = Tile(ORANGE, INK)

@@ -6,8 +6,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector.utils import batch_space
 
-from looplab.envs.core import Actions, FloatArray, Lanes, NativeLanes, Observations, RiskSource
+from looplab.envs.core import Actions, FloatArray, Lanes, Observations, RiskSource
 from looplab.envs.errors import UsageError, choice
+from looplab.envs.native import NativeLanes
 
 RENDER_MODES = ("ansi", "rgb_array")
 RENDER_FPS = 4
@@ -21,8 +22,9 @@ class LaneEnv(gym.Env[Any, Any]):
     """One lane of a native task as a ``gymnasium.Env``.
 
     The random stream is keyed by the seed of the last seeded reset and the number of resets since,
-    so that it equals lane i of a batch whose seed is i less. ``info`` holds ``cost`` at every step,
-    ``catastrophe`` and, at the end, ``is_success`` where the task defines it.
+    so that it equals lane i of a batch whose seed is i less. ``info`` holds ``cost``, its
+    parts by kind (``cost_<kind>``) and ``catastrophe`` at every step, whatever else the task
+    tells (``details``), and, at the end, ``is_success`` where the task defines it.
 
     Args:
         lanes: the task, with exactly one lane.
@@ -59,6 +61,7 @@ class LaneEnv(gym.Env[Any, Any]):
             "cost": float(step.cost[0]),
             "catastrophe": bool(step.catastrophe[0]),
         }
+        info |= {name: values[0].item() for name, values in self.lanes.details().items()}
         if not np.isnan(step.success[0]):
             info["is_success"] = bool(step.success[0])
         return (
@@ -89,6 +92,11 @@ class LaneEnv(gym.Env[Any, Any]):
         risk = self.lanes.risk_of(source, np.asarray(action)[None])
         return None if risk is None else float(risk[0])
 
+    def least_risk(self, source: RiskSource) -> float | None:
+        """Risk of the safest action in the present state; None if it is not known."""
+        risk = self.lanes.least_risk(source)
+        return None if risk is None else float(risk[0])
+
     def hold(self) -> Any | None:
         """The action that does nothing now; None if the task has none."""
         hold = self.lanes.hold()
@@ -116,7 +124,8 @@ class LaneEnv(gym.Env[Any, Any]):
 class LaneVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     """All lanes of a native task as a ``gymnasium.vector.VectorEnv`` with same-step autoreset.
 
-    ``infos`` hold ``cost`` and ``catastrophe`` as arrays of shape (n,), and at episode ends
+    ``infos`` hold ``cost``, ``catastrophe`` and the task's ``details`` as arrays of shape (n,), and
+    at episode ends
     ``final_obs`` with the mask ``_final_obs``.
 
     Args:
@@ -163,6 +172,7 @@ class LaneVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """Runs one action per lane; lanes that are done have begun anew in what is returned."""
         step = self.lanes.step(np.asarray(actions))
         infos: dict[str, Any] = {"cost": step.cost, "catastrophe": step.catastrophe}
+        infos |= self.lanes.details()
         done = step.terminated | step.truncated
         observation = step.observation
         if done.any():

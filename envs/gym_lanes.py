@@ -1,6 +1,5 @@
 """Lanes made of Gymnasium environments, in this process."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,17 +7,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from looplab.envs.actions import checked_actions
 from looplab.envs.annotated import Annotated, name_of
-from looplab.envs.core import (
-    Actions,
-    BoolArray,
-    FloatArray,
-    Lanes,
-    Observations,
-    RiskSource,
-    Step,
-    checked_actions,
-)
+from looplab.envs.copies import copied
+from looplab.envs.core import Actions, BoolArray, FloatArray, Lanes, Observations, RiskSource, Step
 from looplab.envs.errors import EnvironmentFault, UsageError
 from looplab.envs.streams import checked_seed
 
@@ -34,6 +26,7 @@ class GymLanes(Lanes):
         episode_seeds: seed every episode from (seed + lane, episode), so that episodes pair across
             regimes. If False, a lane is seeded once and its own generator runs on, as Gymnasium
             has it.
+        actions: names of discrete actions, for pictures; none if the environments have none.
     """
 
     def __init__(
@@ -42,6 +35,7 @@ class GymLanes(Lanes):
         *,
         threshold: float = float("nan"),
         episode_seeds: bool = False,
+        actions: Sequence[str] = (),
     ) -> None:
         if not envs:
             raise UsageError("at least one environment is needed")
@@ -51,6 +45,7 @@ class GymLanes(Lanes):
         self.action_space = envs[0].action_space
         self.threshold = threshold
         self.episode_seeds = episode_seeds
+        self.ACTIONS = tuple(actions)
         self._results: list[Any] = [None] * self.num_lanes
         self.infos: list[dict[str, Any]] = [{} for _ in envs]
         self.reseed(0)
@@ -153,6 +148,11 @@ class GymLanes(Lanes):
         pairs = zip(self.envs, actions, strict=True)
         return _gathered([env.risk_of(source, action) for env, action in pairs])
 
+    def least_risk(self, source: RiskSource) -> FloatArray | None:
+        """Risk of the safest action in each lane's state, (n,); None if it is not known."""
+        least = _gathered([env.least_risk(source) for env in self.envs])
+        return super().least_risk(source) if least is None else least
+
     def hold(self) -> Actions | None:
         """The action that does nothing (or least) in each lane; None if none is known."""
         return _gathered([env.hold() for env in self.envs])
@@ -176,13 +176,7 @@ class GymLanes(Lanes):
         Raises:
             UsageError: if the environment cannot be copied.
         """
-        try:
-            return copy.deepcopy(self.envs[lane])
-        except Exception as error:  # whatever an environment holds may refuse to be copied
-            raise UsageError(
-                f"{name_of(self.envs[lane])} cannot be copied to look ahead ({error}); "
-                "pass risk=, a function of (env, action)"
-            ) from error
+        return copied(self.envs[lane], name_of(self.envs[lane]))
 
     def render(self, lane: int = 0, mode: str = "ansi") -> Any:
         """Draws one lane, as its environment was made to.

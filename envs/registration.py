@@ -4,9 +4,24 @@ from typing import Any
 
 import gymnasium as gym
 
+_CLASSICS = "looplab.envs.grids.classics"
 #: Gymnasium id -> where the task's lanes are defined.
 TASKS = {
+    "looplab/DoseControl-v0": "looplab.envs.worlds.dose_control:DoseControl",
+    "looplab/LaneDrive-v0": "looplab.envs.worlds.lane_drive:LaneDrive",
+    "looplab/HazardGrid-v0": "looplab.envs.grids.hazard_grid:HazardGrid",
     "looplab/LavaShortcut-v0": "looplab.envs.grids.lava_shortcut:LavaShortcut",
+    "looplab/PointHazard-v0": "looplab.envs.worlds.point_hazard:PointHazard",
+    "looplab/AbsentSupervisor-v0": f"{_CLASSICS}.absent_supervisor:AbsentSupervisor",
+    "looplab/CliffWalking-v0": f"{_CLASSICS}.cliff_walking:CliffWalking",
+    "looplab/DistributionalShift-v0": f"{_CLASSICS}.distributional_shift:DistributionalShift",
+    "looplab/IslandNavigation-v0": f"{_CLASSICS}.island_navigation:IslandNavigation",
+    "looplab/OffSwitch-v0": f"{_CLASSICS}.off_switch:OffSwitch",
+    "looplab/Sokoban-v0": f"{_CLASSICS}.sokoban:Sokoban",
+    "looplab/WhiskyGold-v0": f"{_CLASSICS}.whisky_gold:WhiskyGold",
+    "looplab/CreditDesk-v0": "looplab.envs.desks.credit_desk:CreditDesk",
+    "looplab/ModerationQueue-v0": "looplab.envs.desks.moderation_queue:ModerationQueue",
+    "looplab/OpsAgent-v0": "looplab.envs.desks.ops_agent:OpsAgent",
     "looplab/OpsDesk-v0": "looplab.envs.desks.ops_desk:OpsDesk",
 }
 _ENTRY = "looplab.envs.registration:make_single"

@@ -26,8 +26,10 @@ _UNIT = 2.0**-53
 #: Draws of one step must stay below this, so that steps never share a counter.
 MAX_DRAWS = 1 << 16
 _STEP_STRIDE = np.uint64(MAX_DRAWS)
-#: Steps whose draws are made together.
+#: Steps whose draws are made together; with many lanes, some of which begin an episode at almost
+#: every step, each step's are made by themselves.
 STEPS_AHEAD = 16
+MANY_LANES = 128
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -95,11 +97,22 @@ class Streams:
             count: draws per lane and step, at most ``MAX_DRAWS``.
             lanes: which m lanes draw; default all.
         """
+        return self.draw(self.episode_keys(episode, lanes), step, count)
+
+    def episode_keys(
+        self, episode: NDArray[np.int64], lanes: NDArray[np.int64] | slice = slice(None)
+    ) -> NDArray[np.uint64]:
+        """Keys of the lanes' episodes, shape (m,); see ``uniforms``."""
+        return _mix(self._keys[lanes] + episode.astype(np.uint64) * _EPISODE)
+
+    def draw(
+        self, keys: NDArray[np.uint64], step: NDArray[np.int64], count: int
+    ) -> NDArray[np.float64]:
+        """Draws of episodes whose keys are known, shape (..., m, count); see ``uniforms``."""
         offsets = self._offsets.get(count)
         if offsets is None:
             offsets = np.arange(1, count + 1, dtype=np.uint64)
             self._offsets[count] = offsets
-        keys = _mix(self._keys[lanes] + episode.astype(np.uint64) * _EPISODE)
         counters = (step.astype(np.uint64) * _STEP_STRIDE)[..., None] + offsets
         bits = _mix(keys[:, None] + counters * _GOLDEN)
         return (bits >> _TO_DOUBLE).astype(np.float64) * _UNIT
@@ -125,6 +138,7 @@ class StepDraws:
         self._streams = streams
         self._count = count
         self._prepare = prepare
+        self._keys: NDArray[np.uint64] | None = None
         self._made: NDArray[np.float64] | None = None
         self._next = 0
 
@@ -136,9 +150,13 @@ class StepDraws:
             step: this step, counted from 1, shape (n,); one more than at the last call, unless
                 ``begin`` or ``forget`` was called.
         """
+        if self._keys is None:
+            self._keys = self._streams.episode_keys(episode)
+        if len(step) >= MANY_LANES:
+            return self._prepare(self._streams.draw(self._keys, step, self._count))
         if self._made is None or self._next == STEPS_AHEAD:
             steps = step + np.arange(STEPS_AHEAD)[:, None]
-            self._made = self._prepare(self._streams.uniforms(episode, steps, self._count))
+            self._made = self._prepare(self._streams.draw(self._keys, steps, self._count))
             self._next = 0
         self._next += 1
         draws: NDArray[np.float64] = self._made[self._next - 1]
@@ -146,16 +164,18 @@ class StepDraws:
 
     def begin(self, mask: NDArray[np.bool_], episode: NDArray[np.int64]) -> None:
         """Makes the masked lanes' draws anew: they begin an episode."""
-        left = STEPS_AHEAD - self._next
-        if self._made is None or left == 0:
-            return
         lanes = np.flatnonzero(mask)
-        if 2 * len(lanes) > len(mask):  # cheaper to make all of them anew at the next step
-            self.forget()
+        if self._keys is None or 2 * len(lanes) > len(mask):
+            self._keys = None
+            self.forget()  # cheaper to make all of them anew at the next step
             return
-        steps = np.arange(1, left + 1)[:, None] + np.zeros(len(lanes), np.int64)
-        drawn = self._streams.uniforms(episode[lanes], steps, self._count, lanes)
-        self._made[self._next :, lanes] = self._prepare(drawn)
+        keys = self._streams.episode_keys(episode[lanes], lanes)
+        self._keys[lanes] = keys
+        left = STEPS_AHEAD - self._next
+        if self._made is not None and left:
+            steps = np.arange(1, left + 1)[:, None] + np.zeros(len(lanes), np.int64)
+            drawn = self._streams.draw(keys, steps, self._count)
+            self._made[self._next :, lanes] = self._prepare(drawn)
 
     def forget(self) -> None:
         """Makes all draws anew at the next step."""

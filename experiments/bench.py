@@ -4,8 +4,9 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.lean import lean
 from looplab.agents.sb3 import Agent
 from looplab.envs.desks.ops_desk import OpsDesk
-from looplab.envs.errors import UsageError
+from looplab.envs.errors import UsageError, choice
+from looplab.experiments import build
+from looplab.experiments.composition import groups
 from looplab.experiments.files import write_whole
+from looplab.experiments.overrides import plan
 from looplab.oversight import ConfidenceBelow, Gate, Ledger, RiskAbove
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
@@ -213,10 +217,59 @@ def bench(json_file: Path | None = None, say: Callable[[str], None] = print) -> 
     Raises:
         UsageError: if the file cannot be written.
     """
+    _check_file(json_file)
+    torch.set_num_threads(1)
+    return _written({"bound_ratio": learning(say), "oversight_share": shares(say)}, json_file)
+
+
+def _check_file(json_file: Path | None) -> None:
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UsageError(f"cannot write {json_file}: its folder does not exist")
-    torch.set_num_threads(1)
-    found = {"bound_ratio": learning(say), "oversight_share": shares(say)}
+
+
+def _written(found: dict[str, Any], json_file: Path | None) -> dict[str, Any]:
     if json_file is not None:
         write_whole(json_file, (json.dumps(found, indent=2) + "\n").encode())
     return found
+
+
+def _presets(names: Sequence[str]) -> list[str]:
+    """The named presets, or all native ones."""
+    from looplab.experiments.solving import native_presets
+
+    return [choice("env", name, groups()["env"]) for name in names] or native_presets()
+
+
+def _learning(names: Sequence[str], json_file: Path | None, say: Callable[[str], None]) -> None:
+    if names:
+        raise UsageError(f"bench learning takes no names, got {' '.join(names)}")
+    bench(json_file, say)
+
+
+def _envs(names: Sequence[str], json_file: Path | None, say: Callable[[str], None]) -> None:
+    """Steps per second of tasks' lanes, against single environments and MiniGrid."""
+    from looplab.experiments.bench_envs import bench_envs, plain_rivals
+
+    _check_file(json_file)
+    cells = {name: plan([f"env={name}"], sweeps=False).cells[0] for name in _presets(names)}
+    makers = {name: partial(build.lanes, cell) for name, cell in cells.items()}
+    _written(bench_envs(makers, plain_rivals(), say), json_file)
+
+
+def _solve(names: Sequence[str], json_file: Path | None, say: Callable[[str], None]) -> None:
+    """Trains an agent on every task; figures of named tasks replace those in an existing file."""
+    from looplab.experiments.solving import measure
+
+    _check_file(json_file)
+    found = measure(_presets(names), say)
+    if names and json_file is not None and json_file.is_file():
+        found = json.loads(json_file.read_text(encoding="utf-8")) | found
+    _written(dict(sorted(found.items())), json_file)
+
+
+#: What can be measured, by name.
+BENCHES: dict[str, Callable[[Sequence[str], Path | None, Callable[[str], None]], None]] = {
+    "learning": _learning,
+    "envs": _envs,
+    "solve": _solve,
+}

@@ -1,6 +1,8 @@
 """What there is to choose from: every group's choices with their one-line descriptions."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -29,6 +31,13 @@ def describe(file: Path) -> str:
         if text and not text.startswith("@"):
             return text
     return ""
+
+
+def target(env: str) -> Any:
+    """What an environment's preset builds lanes with: a class of lanes, or a function."""
+    content = yaml.safe_load((CONFIG_DIR / "env" / f"{env}.yaml").read_text(encoding="utf-8"))
+    module, _, name = content["_target_"].rpartition(".")
+    return getattr(import_module(module), name)
 
 
 def catalogue(name: str | None = None) -> dict[str, dict[str, str]]:

@@ -56,9 +56,17 @@ Examples:
   looplab list
   looplab list regimes
 """
+SHOW_EXAMPLES = """\b
+Examples:
+  looplab show env=lava_shortcut regime=in_the_loop
+  looplab show env=ops_desk regime=on_the_loop --policy reference --out desk.png
+  looplab show env=lava_shortcut --model results/train/NAME/model.zip --out run.gif
+"""
 BENCH_EXAMPLES = """\b
-Example:
+Examples:
   looplab bench --json bench.json
+  looplab bench envs
+  looplab bench solve lava_shortcut ops_desk
 """
 
 
@@ -180,8 +188,13 @@ def report(folder: Path) -> None:
 @click.argument("what", required=False)
 def list_choices(what: str | None) -> None:
     """List environments, agents, regimes and other choices."""
-    from looplab.experiments.catalogue import catalogue
+    from looplab.experiments.catalogue import PLURALS, catalogue
 
+    if what is not None and PLURALS.get(what, what) == "env":
+        from looplab.experiments.env_cards import list_envs
+
+        list_envs(click.echo)
+        return
     for group, choices in catalogue(what).items():
         click.echo(f"{group}=")
         width = max(map(len, choices), default=0)
@@ -189,15 +202,41 @@ def list_choices(what: str | None) -> None:
             click.echo(f"  {name:{width}}  {text}")
 
 
-@cli.command(epilog=BENCH_EXAMPLES)
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), help="Write the ratios to this file."
-)
-def bench(json_file: Path | None) -> None:
-    """Measure speed, as ratios within one run."""
-    from looplab.experiments.bench import bench as measure
+@cli.command(epilog=SHOW_EXAMPLES)
+@click.option("--out", type=click.Path(path_type=Path), help="File to write, .gif or .png.")
+@click.option("--policy", default="random", help="Who proposes: random, reference or safe.")
+@click.option("--model", type=click.Path(path_type=Path), help="A model.zip that proposes.")
+@click.option("--steps", type=int, default=60, help="Steps at most.")
+@_overrides
+def show(
+    overrides: tuple[str, ...], out: Path | None, policy: str, model: Path | None, steps: int
+) -> None:
+    """Draw an episode step by step, with what oversight made of every proposal.
 
-    measure(json_file, click.echo)
+    Writes an animated GIF, or a PNG strip of all steps; default results/show/ENV-REGIME.gif.
+    """
+    from looplab.experiments.show import show as draw
+
+    click.echo(f"picture: {draw(overrides, out, policy, model, steps)}")
+
+
+@cli.command(epilog=BENCH_EXAMPLES)
+@click.argument("what", required=False, default="learning")
+@click.argument("names", nargs=-1)
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file."
+)
+def bench(what: str, names: tuple[str, ...], json_file: Path | None) -> None:
+    """Measure speed, as ratios within one run.
+
+    WHAT is learning (default: PPO under oversight against stock PPO), envs (lanes against single
+    environments) or solve (train an agent on each task, or on the presets NAMES, and compare it
+    with the task's reference).
+    """
+    from looplab.envs.errors import choice
+    from looplab.experiments.bench import BENCHES
+
+    BENCHES[choice("bench", what, BENCHES)](names, json_file, click.echo)
 
 
 @cli.command()

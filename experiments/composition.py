@@ -21,6 +21,8 @@ CHOICES = "choices"
 SWEEP = "sweep"
 EXPERIMENT = "experiment"
 _ROOT = "config"
+#: Holds what one task needs of one agent; it is chosen with them, never by hand.
+_TUNED = "tuned"
 _CACHED = 64
 
 
@@ -30,7 +32,7 @@ def groups() -> dict[str, tuple[str, ...]]:
     return {
         folder.name: tuple(sorted(file.stem for file in folder.glob("*.yaml")))
         for folder in sorted(CONFIG_DIR.iterdir())
-        if folder.is_dir() and any(folder.glob("*.yaml"))
+        if folder.is_dir() and folder.name != _TUNED and any(folder.glob("*.yaml"))
     }
 
 

@@ -103,7 +103,7 @@ class Proposals:
             self.tolerance, self._truth, self._estimate, lambda _: self._policy_step,
         )  # fmt: skip
         other.asked = self.asked
-        for name in ("table", "least"):
+        for name in ("table", "least", "trapped"):
             if name in self._cache:
                 other._cache[name] = self._cache[name]
         return other
@@ -196,7 +196,7 @@ class Proposals:
         found = self._cache.get("unsafe")
         if found is None:
             found = self.risky
-            if some(found):
+            if some(found) and some(self._trapped):
                 found = found & (self.truth > self._least + RISK_RESOLUTION)
             self._cache["unsafe"] = found
         return found
@@ -212,19 +212,26 @@ class Proposals:
     @property
     def unavoidable(self) -> BoolArray:
         """States in which every action's risk exceeds the tolerance, shape (n,)."""
-        return self.risky & (self._least > self.tolerance + RISK_RESOLUTION)
+        return self.risky & self._trapped
+
+    @property
+    def _trapped(self) -> BoolArray:
+        """States whose safest action exceeds the tolerance, shape (n,)."""
+        found = self._cache.get("trapped")
+        if found is None:
+            found = self._cache["trapped"] = self._least > self.tolerance + RISK_RESOLUTION
+        return found
 
     @property
     def _least(self) -> FloatArray:
-        """Risk of each state's safest action, (n,); 0 where actions are continuous."""
+        """Risk of each state's safest action, (n,); 0 where no task says it of continuous ones."""
         least: FloatArray | None = self._cache.get("least")
         if least is None:
-            if not hasattr(self.lanes.action_space, "n"):
-                least = np.zeros(len(self))
-            elif self._truth is not None and "table" not in self._cache:
+            if self._truth is not None and "table" not in self._cache:
                 least = self.lanes.least_risk(check_source(self._truth))
             if least is None:
-                least = self.truth_table.min(axis=1)
+                discrete = hasattr(self.lanes.action_space, "n")
+                least = self.truth_table.min(axis=1) if discrete else np.zeros(len(self))
             self._cache["least"] = least
         return least
 

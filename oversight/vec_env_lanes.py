@@ -208,6 +208,11 @@ class VecEnvLanes(Lanes):
         risk: FloatArray | None = self._ask("risk_of", [(source, action) for action in actions])
         return risk
 
+    def least_risk(self, source: RiskSource) -> FloatArray | None:
+        """Risk of the safest action in each lane's state, (n,); None if it is not known."""
+        least: FloatArray | None = self._ask("least_risk", [(source,)] * self.num_lanes)
+        return super().least_risk(source) if least is None else least
+
     def hold(self) -> Actions | None:
         """The action that does nothing in each lane; None if none is known."""
         hold: Actions | None = self._ask("hold", [()] * self.num_lanes)

@@ -19,7 +19,16 @@ ROOMS = ("envs", "oversight", "agents", "experiments")
 #: The part of looplab.envs that oversight may know: words and shapes, no concrete environment.
 CORE_VOCABULARY = frozenset(
     f"looplab.envs.{name}"
-    for name in ("core", "errors", "gym_lanes", "streams", "annotated", "faces")
+    for name in (
+        "core",
+        "actions",
+        "native",
+        "errors",
+        "gym_lanes",
+        "streams",
+        "annotated",
+        "faces",
+    )
 )
 
 #: Room -> the rooms that it must not import.
@@ -37,6 +46,7 @@ LIBRARY_HOMES = {
     "omegaconf": ("looplab.experiments",),
     "stable_baselines3": (
         "looplab.agents",
+        "looplab.envs.checks.interfaces",  # inside one function: SB3's own check of environments
         "looplab.experiments",
         "looplab.oversight.vec_wrapper",
     ),

@@ -8,19 +8,23 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from looplab.envs.adapters.building import made, require
+from looplab.envs.errors import UsageError, choice
+
 #: The ids of MiniGrid's first three actions, and doing nothing, which MiniGrid calls ``done``.
 LEFT, RIGHT, FORWARD, STAY = range(4)
 ACTIONS = ("left", "right", "forward", "stay")
 DIRECTIONS = 4
+INSTALL = "minigrid>=3.2,<4"
 
 Cell = tuple[int, int]
 
 
 class Room(NamedTuple):
-    """What does not change within an episode: cells that cannot be entered unharmed, and goals."""
+    """Cells that cannot be entered unharmed, the hazards among them, and goals."""
 
     closed: frozenset[Cell]
-    lava: frozenset[Cell]
+    hazards: frozenset[Cell]
     goals: frozenset[Cell]
 
 
@@ -28,7 +32,7 @@ class MiniGridView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
     """Shows all of a MiniGrid room, keeps the actions that matter, and reports lava.
 
     Observations are float32 in {0, 1}: for each cell inside the outer walls, column by column,
-    whether there is the agent, lava, a goal; then the direction one-hot (right, down, left, up).
+    whether there is the agent, a hazard, a goal; then the direction one-hot (right, down, left, up).
     This is fully observable, as MiniGrid's own ``FullyObsWrapper``: the state, and nothing else.
     ``info`` holds ``cost`` and ``catastrophe`` where the step ended in lava, and ``is_success`` at
     the end.
@@ -36,6 +40,9 @@ class MiniGridView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
     Args:
         env: a MiniGrid environment of a square or oblong room with walls, lava and goals only.
     """
+
+    #: What MiniGrid calls the things that harm.
+    HAZARD = "lava"
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
@@ -57,7 +64,7 @@ class MiniGridView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
         """Runs left, right, forward or stay."""
         meant = self._world.actions.done if action == STAY else int(action)
         _, reward, terminated, truncated, _ = self.env.step(meant)
-        burnt = self.cell in self.room.lava
+        burnt = self.cell in self.room.hazards
         info: dict[str, Any] = {"cost": float(burnt), "catastrophe": burnt}
         if terminated or truncated:
             info["is_success"] = self.cell in self.room.goals
@@ -80,18 +87,17 @@ class MiniGridView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
         return _ways(self.room).get((self.cell, int(self._world.agent_dir)))
 
     def _read_room(self) -> Room:
-        found: dict[str, set[Cell]] = {"wall": set(), "lava": set(), "goal": set()}
-        for column in range(self._world.width):
-            for row in range(self._world.height):
-                thing = self._world.grid.get(column, row)
-                if thing is not None:
-                    found[thing.type].add((column, row))
-        lava = frozenset(found["lava"])
-        return Room(frozenset(found["wall"]) | lava, lava, frozenset(found["goal"]))
+        found: dict[str, set[Cell]] = {"wall": set(), self.HAZARD: set(), "goal": set()}
+        for place, thing in enumerate(self._world.grid.grid):
+            if thing is not None:
+                row, column = divmod(place, self._world.width)
+                found[thing.type].add((column, row))
+        hazards = frozenset(found[self.HAZARD])
+        return Room(frozenset(found["wall"]) | hazards, hazards, frozenset(found["goal"]))
 
     def _observe(self) -> NDArray[np.float32]:
         maps = np.zeros((3, *self._inside), dtype=np.float32)
-        for layer, cells in enumerate(((self.cell,), self.room.lava, self.room.goals)):
+        for layer, cells in enumerate(((self.cell,), self.room.hazards, self.room.goals)):
             for column, row in cells:
                 maps[layer, column - 1, row - 1] = 1.0
         direction = np.zeros(DIRECTIONS, dtype=np.float32)
@@ -127,3 +133,23 @@ def _before(cell: Cell, direction: int) -> list[tuple[tuple[Cell, int], int]]:
         ((cell, (direction + 1) % DIRECTIONS), LEFT),
         ((cell, (direction - 1) % DIRECTIONS), RIGHT),
     ]
+
+
+def room(
+    env_id: str, allowed: tuple[str, ...], max_episode_steps: int | None, render_mode: str | None
+) -> gym.Env[Any, Any]:
+    """One of MiniGrid's environments, with its arguments checked.
+
+    Raises:
+        UsageError: if an argument is out of range, or MiniGrid is not installed.
+    """
+    choice("env_id", env_id, allowed)
+    require("minigrid", env_id, INSTALL)
+    env = made(env_id, max_episode_steps, render_mode)
+    own = int(cast(Any, env.unwrapped).max_steps)
+    if max_episode_steps is not None and max_episode_steps > own:
+        raise UsageError(
+            f"max_episode_steps must be at most {own}, {env_id}'s own limit, "
+            f"got {max_episode_steps}"
+        )
+    return env

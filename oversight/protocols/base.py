@@ -5,8 +5,10 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from looplab.envs.core import Actions, BoolArray, NativeLanes, checked_actions
+from looplab.envs.actions import checked_actions
+from looplab.envs.core import Actions, BoolArray
 from looplab.envs.errors import UsageError
+from looplab.envs.native import NativeLanes
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import OWN_FALLBACKS, Fallback, corrects, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer

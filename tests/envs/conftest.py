@@ -7,11 +7,47 @@ import numpy as np
 import pytest
 
 import looplab  # noqa: F401  # registers the native tasks
-from looplab.envs.core import RISK_SOURCES, Lanes, NativeLanes, Step
+from looplab.envs.core import RISK_SOURCES, Lanes, Step
+from looplab.envs.desks.credit_desk import CreditDesk
+from looplab.envs.desks.moderation_queue import ModerationQueue
+from looplab.envs.desks.ops_agent import OpsAgent
 from looplab.envs.desks.ops_desk import OpsDesk
+from looplab.envs.grids.classics.absent_supervisor import AbsentSupervisor
+from looplab.envs.grids.classics.cliff_walking import CliffWalking
+from looplab.envs.grids.classics.distributional_shift import DistributionalShift
+from looplab.envs.grids.classics.island_navigation import IslandNavigation
+from looplab.envs.grids.classics.off_switch import OffSwitch
+from looplab.envs.grids.classics.sokoban import Sokoban
+from looplab.envs.grids.classics.whisky_gold import WhiskyGold
+from looplab.envs.grids.hazard_grid import HazardGrid
 from looplab.envs.grids.lava_shortcut import LavaShortcut
+from looplab.envs.native import NativeLanes
+from looplab.envs.worlds.dose_control import DoseControl
+from looplab.envs.worlds.lane_drive import LaneDrive
 
-NATIVE = {"looplab/LavaShortcut-v0": LavaShortcut, "looplab/OpsDesk-v0": OpsDesk}
+NATIVE = {
+    "looplab/DoseControl-v0": DoseControl,
+    "looplab/AbsentSupervisor-v0": AbsentSupervisor,
+    "looplab/CliffWalking-v0": CliffWalking,
+    "looplab/DistributionalShift-v0": DistributionalShift,
+    "looplab/IslandNavigation-v0": IslandNavigation,
+    "looplab/OffSwitch-v0": OffSwitch,
+    "looplab/Sokoban-v0": Sokoban,
+    "looplab/WhiskyGold-v0": WhiskyGold,
+    "looplab/HazardGrid-v0": HazardGrid,
+    "looplab/LaneDrive-v0": LaneDrive,
+    "looplab/LavaShortcut-v0": LavaShortcut,
+    "looplab/CreditDesk-v0": CreditDesk,
+    "looplab/ModerationQueue-v0": ModerationQueue,
+    "looplab/OpsAgent-v0": OpsAgent,
+    "looplab/OpsDesk-v0": OpsDesk,
+}
+
+#: Published tasks whose steps draw nothing; those whose resets draw nothing either.
+FIXED_STEPS = {
+    AbsentSupervisor, CliffWalking, DistributionalShift, IslandNavigation, OffSwitch, Sokoban,
+}  # fmt: skip
+FIXED = FIXED_STEPS - {AbsentSupervisor, OffSwitch}
 
 
 @pytest.fixture(params=sorted(NATIVE))
@@ -24,6 +60,18 @@ def native_id(request: pytest.FixtureRequest) -> str:
 def native(native_id: str) -> type[NativeLanes]:
     """Class of a native task."""
     return NATIVE[native_id]
+
+
+@pytest.fixture
+def steps_draw(native: type[NativeLanes]) -> bool:
+    """Whether a step can lead to more than one place."""
+    return native not in FIXED_STEPS
+
+
+@pytest.fixture
+def draws(native: type[NativeLanes]) -> bool:
+    """Whether an episode depends on its seed."""
+    return native not in FIXED
 
 
 def state_of(lanes: NativeLanes) -> dict[str, Any]:

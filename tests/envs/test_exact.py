@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from looplab.envs.adapters import cliff_walking
+from looplab.envs.core import FloatArray
 from looplab.envs.exact import (
     FiniteModel,
+    best_actions,
     exact_risk,
     optimal_values,
     policy_value,
@@ -86,7 +88,7 @@ def _chain(p: float, q: float) -> FiniteModel:
     transition[0, 0] = (1 - p, p)
     transition[0, 1] = (1 - q, q)
     transition[1, :, 1] = 1.0
-    return FiniteModel(
+    return FiniteModel.dense(
         transition=transition,
         reward=np.array([[1.0, 0.0], [5.0, 5.0]]),
         harm=np.array([[p, 0.5 * q], [1.0, 1.0]]),
@@ -119,21 +121,44 @@ def test_least_risk_of_a_chain_that_cannot_wait_forever(q: float, horizon: int) 
 
 def test_risk_follows_where_unharmed_steps_lead() -> None:
     """Half the steps harm and lead to rest; the others lead to where harm is certain."""
-    transition = np.zeros((3, 1, 3))
-    transition[0, 0] = (0.0, 0.5, 0.5)
-    transition[1, 0, 1] = transition[2, 0, 1] = 1.0
-    harmless = transition.copy()
-    harmless[0, 0, 1] = harmless[2, 0, 1] = 0.0
     model = FiniteModel(
-        transition=transition,
-        reward=np.zeros((3, 1)),
-        harm=np.array([[0.5], [0.0], [1.0]]),
-        terminal=np.zeros(3, dtype=np.bool_),
+        chance=np.array([[[0.5, 0.5]], [[1.0, 0.0]], [[1.0, 0.0]]]),
+        successor=np.array([[[1, 2]], [[1, 1]], [[1, 1]]]),
+        gain=np.zeros((3, 1, 2)),
+        harmed=np.array([[[1.0, 0.0]], [[0.0, 0.0]], [[1.0, 1.0]]]),
+        ends=np.zeros((3, 1, 2), dtype=np.bool_),
         start=np.array([1.0, 0.0, 0.0]),
-        harmless=harmless,
     )
+    np.testing.assert_array_equal(model.harm[:, 0], [0.5, 0.0, 1.0])
     assert exact_risk(model, 1)[0, 0] == 0.5
     assert exact_risk(model, 2)[0, 0] == 1.0
+
+
+def _risk_without_a_break(model: FiniteModel, horizon: int) -> FloatArray:
+    least = np.zeros(len(model.start))
+    for _ in range(horizon):
+        risk = model.expected(model.harmed + (1.0 - model.harmed) * model.follow(least))
+        least = risk.min(axis=1)
+    return risk
+
+
+@given(seed=st.integers(0, 10_000), horizon=st.integers(1, 60))
+def test_risk_that_stops_changing_is_the_risk_of_the_whole_horizon(seed: int, horizon: int) -> None:
+    rng = np.random.default_rng(seed)
+    states, actions = int(rng.integers(2, 7)), int(rng.integers(1, 4))
+    model = FiniteModel.dense(
+        transition=rng.dirichlet(np.full(states, 0.3), (states, actions)),
+        reward=np.zeros((states, actions)),
+        harm=rng.random((states, actions)) * (rng.random((states, actions)) < 0.3),
+        terminal=np.arange(states) == states - 1,
+        start=np.full(states, 1.0 / states),
+    )
+    np.testing.assert_array_equal(exact_risk(model, horizon), _risk_without_a_break(model, horizon))
+
+
+def test_equal_values_are_equal_but_for_rounding() -> None:
+    values = np.array([[1.0, 1.0 + 1e-13], [0.0, 1.0], [-np.inf, -3.0]])
+    np.testing.assert_array_equal(best_actions(values), [0, 1, 1])
 
 
 def test_no_allowed_action_is_worse_than_any() -> None:

@@ -58,7 +58,7 @@ def test_lanes_of_native_environments_equal_the_batch(
     ours.reseed(SEED)
     np.testing.assert_array_equal(ours.reset(), batch.reset())
     for _ in range(130):
-        actions = rng.integers(4, size=4)
+        actions = rng.integers(batch.action_space.n, size=4)  # type: ignore[attr-defined]
         active = rng.random(4) < 0.8
         step = batch.step(actions, active)
         same_step(ours.step(actions, active), step)

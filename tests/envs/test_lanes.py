@@ -7,8 +7,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from looplab.envs.core import Actions, Lanes, NativeLanes, Step, checked_actions, safest
+from looplab.envs.actions import checked_actions
+from looplab.envs.core import Actions, Lanes, Step, safest
 from looplab.envs.errors import UsageError
+from looplab.envs.native import NativeLanes
 
 SEED = 7
 NUM_LANES = 3
@@ -43,6 +45,7 @@ def test_lane_i_equals_gym_make_of_seed_plus_i(
     for i, single in enumerate(singles):
         np.testing.assert_array_equal(single.reset(seed=SEED + i)[0], observations[i])
     episodes = np.zeros(NUM_LANES, dtype=int)
+    resets_apart = 0
     for _ in range(STEPS):
         actions = _random_actions(lanes, rng)
         step = lanes.step(actions)
@@ -55,6 +58,7 @@ def test_lane_i_equals_gym_make_of_seed_plus_i(
             assert info.get("is_success", np.nan) == pytest.approx(step.success[i], nan_ok=True)
         again = _done_or_cut(step, rng)
         episodes += again
+        resets_apart += again.any() and not again.all()
         if again.any():
             observations = lanes.reset(again)
             for i in map(int, np.flatnonzero(again)):
@@ -63,23 +67,24 @@ def test_lane_i_equals_gym_make_of_seed_plus_i(
             alone = single.get_wrapper_attr("lanes")
             one = lanes.fork(i)
             same_knowledge(one.get_wrapper_attr("lanes"), alone)
-    assert (episodes >= 3).all()
-    assert len(set(episodes)) > 1
+    assert (episodes >= 2).all()
+    assert resets_apart > 0
 
 
 def test_same_seed_same_lanes_other_seed_other(
-    native: type[NativeLanes], rng: np.random.Generator
+    native: type[NativeLanes], draws: bool, rng: np.random.Generator
 ) -> None:
     batches = [native(64, seed=seed) for seed in (SEED, SEED, SEED + 64)]
-    rewards: list[list[np.ndarray]] = [[], [], []]
+    seen: list[list[np.ndarray]] = [[], [], []]
     for lanes in batches:
         lanes.reset()
     for _ in range(30):
         actions = _random_actions(batches[0], rng)
-        for lanes, kept in zip(batches, rewards, strict=True):
-            kept.append(lanes.step(actions).reward)
-    np.testing.assert_array_equal(rewards[0], rewards[1])
-    assert not np.array_equal(rewards[0], rewards[2])
+        for lanes, kept in zip(batches, seen, strict=True):
+            step = lanes.step(actions)
+            kept.append(np.column_stack([step.observation.reshape(64, -1), step.reward]))
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[0], seen[2]) != draws
 
 
 def test_reseed_begins_again(
@@ -183,7 +188,7 @@ def test_bad_arguments(native: type[NativeLanes], arguments: dict[str, Any], mes
 @pytest.mark.parametrize(
     ("actions", "message"),
     [
-        ([0, 9, 0], "action 9 of lane 1 is not in 0"),
+        ([0, 99, 0], "action 99 of lane 1 is not in 0"),
         ([0, 0, -1], "action -1 of lane 2 is not in 0"),
         ([0, 0], "expected 3 whole numbers as actions"),
         ([0.0, 1.0, 2.0], "expected 3 whole numbers as actions.*float64"),

@@ -194,7 +194,7 @@ def tab(tmp_path: Path) -> Tab:
         ("li", "list"),
         ("train env = op", "ops_desk"),
         ("train env =", " ".join(groups()["env"])),
-        ("train env = ops_desk,l", "ops_desk,lava_shortcut"),
+        ("train env = ops_desk,lav", "ops_desk,lava_shortcut"),
         ("train regime = on_the_loop protocol.l", "protocol.lag="),
         ("compare --dry-run total", "total_steps="),
         ("train nothing", ""),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError
@@ -17,6 +18,8 @@ from looplab.experiments.overrides import plan
 from looplab.experiments.run import run
 
 FILES = sorted(CONFIG_DIR.rglob("*.yaml"))
+#: What tasks need of agents comes with them; nobody chooses it.
+TUNED = sorted((CONFIG_DIR / "tuned").glob("*.yaml"))
 LANES = 4
 #: A multiple of what every algorithm collects at once: 4 lanes, and 2 steps of each in a DQN.
 STEPS, EPISODES = 304, 4
@@ -25,6 +28,8 @@ SHORT = (f"total_steps={STEPS}", f"eval_episodes={EPISODES}", f"agent.lanes={LAN
 LIMIT = "env.max_episode_steps=20"
 #: So that a DQN learns within so few steps.
 EAGER = ("agent=dqn", "agent.settings.learning_starts=50")
+#: Tasks whose actions are real numbers.
+CONTINUOUS = ("point_hazard",)
 GATE = ("env=ops_desk", "regime=in_the_loop")
 
 Ran = Callable[..., pd.DataFrame]
@@ -79,7 +84,9 @@ def test_a_target_names_something_that_can_be_imported(file: Path) -> None:
 def test_the_catalogue_holds_every_choice_with_its_description() -> None:
     found = catalogue()
     assert {(group, name) for group in found for name in found[group]} == {
-        (file.parent.name, file.stem) for file in FILES if file.parent != CONFIG_DIR
+        (file.parent.name, file.stem)
+        for file in FILES
+        if file.parent != CONFIG_DIR and file not in TUNED
     }
     assert all(text for names in found.values() for text in names.values())
     assert catalogue("regimes") == catalogue("regime") == {"regime": found["regime"]}
@@ -88,6 +95,47 @@ def test_the_catalogue_holds_every_choice_with_its_description() -> None:
 def test_an_unknown_group_is_named() -> None:
     with pytest.raises(UsageError, match="unknown list 'regims'; did you mean 'regimes'"):
         catalogue("regims")
+
+
+# What a task needs of an agent
+
+
+@pytest.mark.parametrize("file", TUNED, ids=lambda file: file.stem)
+def test_tuned_settings_come_with_their_task_and_agent(file: Path) -> None:
+    pairs = [(env, agent) for env in choices("env") for agent in choices("agent")]
+    env, agent = next(pair for pair in pairs if "_".join(pair) == file.stem)
+    (cell,) = plan([f"env={env}", f"agent={agent}"]).cells
+    tuned = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert tuned
+    for key, value in tuned.get("agent", {}).get("settings", {}).items():
+        assert cell["agent"]["settings"][key] == value
+        other = repr(value) + "1" if isinstance(value, int) else "0.125"
+        (given,) = plan([f"env={env}", f"agent={agent}", f"agent.settings.{key}={other}"]).cells
+        assert given["agent"]["settings"][key] == yaml.safe_load(other) != value
+    assert cell.get("total_steps") == tuned.get("total_steps", plan([]).cells[0]["total_steps"])
+    assert cell.keys() == plan([]).cells[0].keys()  # no group of its own, no key by mistake
+
+
+def test_tuned_settings_leave_other_tasks_and_agents_alone() -> None:
+    asked = plan(["env=cliff_walking,lava_shortcut", "agent=ppo,dqn", "agent.lanes=16"])
+    lone = [
+        plan([f"env={cell['cell']['env']}", f"agent={cell['cell']['algo']}", "agent.lanes=16"])
+        for cell in asked.cells
+    ]
+    assert list(asked.cells) == [each.cells[0] for each in lone]
+    settings = {tuple(cell["cell"].values()): cell["agent"]["settings"] for cell in asked.cells}
+    tuned, plain, tuned_dqn, plain_dqn = (
+        settings[env, "autonomous", algo]
+        for algo in ("ppo", "dqn")
+        for env in ("cliff_walking", "lava_shortcut")
+    )
+    assert tuned != plain
+    assert tuned_dqn == plain_dqn
+
+
+def test_tuned_settings_are_no_choice() -> None:
+    with pytest.raises(UsageError, match="unknown key 'tuned'"):
+        plan(["tuned=cliff_walking_ppo"])
 
 
 # Everything runs
@@ -141,9 +189,11 @@ def test_every_signal_runs_under_a_gate(signal: str, ran: Ran) -> None:
     assert changed == (signal in ("both", "penalty", "praise", "potential"))
 
 
-@pytest.mark.parametrize("agent", [name for name in choices("agent") if name != "sac"])
+@pytest.mark.parametrize("agent", choices("agent"))
 @pytest.mark.parametrize("env", choices("env"))
-def test_every_discrete_agent_runs_on_every_task(agent: str, env: str, ran: Ran) -> None:
+def test_every_agent_runs_on_every_task_in_which_it_can_act(agent: str, env: str, ran: Ran) -> None:
+    if agent == ("dqn" if env in CONTINUOUS else "sac"):
+        pytest.skip(f"{agent} cannot act in {env}")
     eager = EAGER if agent == "dqn" else (f"agent={agent}",)
     assert set(ran(f"env={env}", "regime=on_the_loop", *eager)["algo"]) == {agent}
 

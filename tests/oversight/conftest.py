@@ -7,14 +7,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from looplab.envs.core import (
-    Actions,
-    BoolArray,
-    FloatArray,
-    NativeLanes,
-    Observations,
-    RiskSource,
-)
+from looplab.envs.core import Actions, BoolArray, FloatArray, Observations, RiskSource
+from looplab.envs.native import NativeLanes
 from looplab.oversight import Engine, Ledger, Settings, Signal, Verdicts
 from looplab.oversight.engine import Record
 from looplab.oversight.types import VERDICTS

@@ -424,7 +424,7 @@ def test_a_policy_function_is_asked_about_the_state_before_the_step() -> None:
 
     env = lava(Gate(fallback=NextBest()), policy=policy)
     for action in (0, 0, 0):
-        before = int(env.unwrapped.lanes.cell[0])
+        before = int(env.unwrapped.lanes.observation[0].argmax())
         env.step(action)
         assert seen == [before]
         record = env.oversight.last

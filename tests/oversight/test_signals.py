@@ -1,5 +1,6 @@
 """What does the agent learn from oversight?"""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,8 +9,15 @@ import pytest
 
 from looplab.envs.core import Step
 from looplab.envs.errors import UsageError
-from looplab.envs.exact import FiniteModel, exact_risk, optimal_values, safe_actions
-from looplab.envs.grids.lava_shortcut import CELLS, GAMMA, LavaShortcut, model
+from looplab.envs.exact import (
+    FiniteModel,
+    exact_risk,
+    optimal_values,
+    policy_value,
+    safe_actions,
+)
+from looplab.envs.grids.lava_shortcut import LavaShortcut
+from looplab.envs.tabular import GAMMA
 from looplab.oversight import (
     AdditiveShaping,
     Autonomous,
@@ -111,16 +119,14 @@ def test_a_stopped_episode_earns_no_praise(corridor: Any, start: Any, protocol: 
 
 
 def test_additive_shaping_can_be_farmed() -> None:
-    lanes = LavaShortcut(num_lanes=CELLS * 5)
-    states = np.repeat(np.arange(CELLS), 5)
-    actions = np.tile(np.arange(5), CELLS)
-    praise = _praise_of(lanes, states, actions).reshape(CELLS, 5)
-    finite = model()
+    finite = LavaShortcut().model()
     safe = safe_actions(exact_risk(finite, horizon=50))
-    np.testing.assert_allclose(praise[~finite.terminal], PRAISE * safe[~finite.terminal])
-    praised = FiniteModel(
-        finite.transition, finite.reward + praise, finite.harm, finite.terminal, finite.start
-    )
+    lanes = LavaShortcut(num_lanes=safe.size)
+    states, actions = np.indices(safe.shape).reshape(2, -1)
+    praise = _praise_of(lanes, states, actions).reshape(safe.shape)
+    going = ~_over(finite)
+    np.testing.assert_allclose(praise[going], PRAISE * safe[going])
+    praised = replace(finite, gain=finite.gain + praise[:, :, None])
     assert _chance_to_finish(finite, optimal_values(finite, GAMMA)) > 0.99
     assert _chance_to_finish(praised, optimal_values(praised, GAMMA)) == 0.0
 
@@ -130,18 +136,19 @@ def _praise_of(lanes: LavaShortcut, states: Any, actions: Any) -> Any:
 
     engine = Engine(lanes, Autonomous(), Signal(shaping=AdditiveShaping(PRAISE)))
     lanes.reset()
-    lanes.cell = states.copy()
+    lanes.state = states.copy()
     record = engine.step(actions)
     return record.learning_reward - record.reward
 
 
+def _over(finite: FiniteModel) -> Any:
+    """States in which every episode has ended, shape (S,)."""
+    return finite.ends.all(axis=(1, 2))
+
+
 def _chance_to_finish(finite: FiniteModel, action_value: Any) -> float:
-    at = finite.start.copy()
-    best = action_value.argmax(axis=1)
-    rows = finite.transition[np.arange(len(best)), best]
-    for _ in range(200):
-        at = np.where(finite.terminal, at, 0.0) + np.where(finite.terminal, 0.0, at) @ rows
-    return float(at[finite.terminal].sum())
+    best = np.eye(action_value.shape[1])[action_value.argmax(axis=1)]
+    return policy_value(finite, best, 1.0, 200, finite.expected(finite.ends.astype(float)))
 
 
 def _random_model(rng: np.random.Generator, states: int, actions: int) -> FiniteModel:
@@ -150,7 +157,7 @@ def _random_model(rng: np.random.Generator, states: int, actions: int) -> Finite
     terminal[-1] = True
     reward = rng.normal(size=(states, actions))
     start = np.full(states, 1.0 / states)
-    return FiniteModel(transition, reward, np.zeros_like(reward), terminal, start)
+    return FiniteModel.dense(transition, reward, np.zeros_like(reward), terminal, start)
 
 
 def _shaping_of(shaping: PotentialShaping, terminal: Any) -> Any:
@@ -175,18 +182,13 @@ def test_potential_shaping_leaves_optimal_policies_unchanged(draw: int) -> None:
     rng = np.random.default_rng(draw)
     finite = _random_model(rng, states=int(rng.integers(3, 9)), actions=3)
     gamma, scale = float(rng.uniform(0.5, 0.99)), float(rng.uniform(0.5, 5.0))
-    potential = rng.normal(size=len(finite.terminal)) * 3.0
+    over = _over(finite)
+    potential = rng.normal(size=len(over)) * 3.0
     shaping = PotentialShaping(gamma, lambda states: potential[states], scale)
-    added = _shaping_of(shaping, finite.terminal)
-    shaped = FiniteModel(
-        finite.transition,
-        finite.reward + (finite.transition * added[:, None, :]).sum(axis=2),
-        finite.harm,
-        finite.terminal,
-        finite.start,
-    )
+    added = _shaping_of(shaping, over)
+    shaped = replace(finite, gain=finite.gain + added[:, None, :])  # outcome k leads to state k
     plain, with_shaping = optimal_values(finite, gamma), optimal_values(shaped, gamma)
-    going = ~finite.terminal
+    going = ~over
     np.testing.assert_array_equal(plain[going].argmax(axis=1), with_shaping[going].argmax(axis=1))
     np.testing.assert_allclose(
         with_shaping[going], (plain - scale * potential[:, None])[going], atol=1e-8

@@ -13,6 +13,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from looplab.envs.adapters import cliff_walking
 from looplab.envs.adapters.one_hot import OneHot
+from looplab.envs.adapters.table_view import TableView
 from looplab.envs.annotated import Annotated
 from looplab.envs.errors import UsageError
 
@@ -94,13 +95,12 @@ def test_risk_agrees_with_a_redrawn_copy(env: Annotated) -> None:
 
 
 def test_risk_reads_the_chances_of_the_table() -> None:
-    env = gym.make("CliffWalking-v1", is_slippery=True)
+    env = TableView(gym.make("CliffWalking-v1", is_slippery=True), cliff_walking.fell, 200)
     env.reset(seed=0)
     world: Any = env.unwrapped
     world.s = START
-    assert [round(cliff_walking.risk(env, action), 6) for action in range(4)] == [
-        round(1 / 3, 6), round(1 / 3, 6), round(1 / 3, 6), 0.0,
-    ]  # fmt: skip
+    table = env.risk_table("immediate")
+    np.testing.assert_allclose(table, [1 / 3, 1 / 3, 1 / 3, 0.0])
 
 
 def test_the_correction_reaches_the_goal_by_a_shortest_way_without_falling(

@@ -251,5 +251,5 @@ def test_bad_arguments(settings: dict[str, Any], message: str) -> None:
 
 def test_without_minigrid_the_answer_is_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "minigrid", None)
-    with pytest.raises(UsageError, match="needs MiniGrid; install it with: pip install 'minigrid"):
+    with pytest.raises(UsageError, match="needs minigrid; install it with: pip install 'minigrid"):
         minigrid_lava_gap.make()

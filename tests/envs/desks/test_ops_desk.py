@@ -19,6 +19,7 @@ from looplab.envs.desks.ops_desk import (
     SIGNAL_BOUND,
     OpsDesk,
 )
+from looplab.envs.errors import UsageError
 from looplab.envs.streams import Streams
 
 SEED = 5
@@ -293,3 +294,131 @@ def test_no_draw_puts_a_signal_outside_the_observation_space() -> None:
     assert 1.0 + SD * stats.norm.ppf(largest) < SIGNAL_BOUND
     assert isinstance(space, gym.spaces.Box)
     assert (space.low[SIGNAL], space.high[SIGNAL]) == (-SIGNAL_BOUND, SIGNAL_BOUND)
+
+
+# Reward modes
+
+
+@pytest.mark.parametrize(
+    ("mode", "fast_on_danger"), [("hidden", 0.7), ("misspecified", 0.7), ("aligned", -1.0)]
+)
+def test_what_fast_earns_on_a_danger(mode: str, fast_on_danger: float) -> None:
+    desk = OpsDesk(400, seed=SEED, reward_mode=mode)
+    desk.reset()
+    danger = desk.danger.copy()
+    step = desk.step(np.full(400, FAST))
+    earned = step.reward + 0.02 * desk.queue
+    np.testing.assert_allclose(earned, np.where(danger, fast_on_danger, 1.0))
+    np.testing.assert_array_equal(step.cost, danger)
+
+
+@pytest.mark.parametrize("mode", ["misspecified", "aligned"])
+def test_the_signal_shows_the_danger_where_it_is_not_hidden(mode: str) -> None:
+    desk, hidden = OpsDesk(300, seed=SEED, reward_mode=mode), _desk(300)
+    desk.reset()
+    for _ in range(40):
+        _do(desk, SAFE)
+        _do(hidden, SAFE)
+        np.testing.assert_array_equal(desk.signal, desk.danger)
+        np.testing.assert_array_equal(desk.danger, hidden.danger)
+        for source in ("immediate", "exact", "estimated"):
+            np.testing.assert_array_equal(_risk(desk, source), _risk(hidden, "exact"))
+
+
+def _return_and_harm(mode: str, policy: str, num_lanes: int = 1_000) -> tuple[float, float]:
+    """Mean return of an episode, and its violations."""
+    desk = OpsDesk(num_lanes, seed=SEED, reward_mode=mode)
+    desk.reset()
+    steps = []
+    for _ in range(50):
+        actions = getattr(desk, policy)()
+        steps.append(desk.step(actions))
+    return tuple(  # type: ignore[return-value]
+        sum(getattr(step, name).mean() for step in steps) for name in ("reward", "cost")
+    )
+
+
+def test_the_reference_violates_unless_the_reward_is_aligned() -> None:
+    for mode in ("hidden", "misspecified"):
+        reward, harm = _return_and_harm(mode, "reference")
+        assert reward == pytest.approx(34.3, abs=0.3)
+        assert harm > 6.0
+    reward, harm = _return_and_harm("aligned", "reference")
+    assert reward == pytest.approx(32.3, abs=0.3)
+    assert harm == 0.0
+
+
+def test_no_other_policy_on_signals_earns_more_than_the_reference() -> None:
+    """Fast where the signal is below a threshold, else safe."""
+    for mode, best in (("hidden", 9.0), ("misspecified", 9.0), ("aligned", 0.5)):
+        returns = {}
+        for threshold in (-9.0, 0.0, 0.5, 1.5, 9.0):
+            desk = OpsDesk(500, seed=SEED, reward_mode=mode)
+            desk.reset()
+            returns[threshold] = sum(
+                desk.step(np.where(desk.signal < threshold, FAST, SAFE)).reward.mean()
+                for _ in range(50)
+            )
+        assert returns[best] == max(returns.values())
+
+
+# Drift
+
+
+def _drifting(parameter: str, value: float) -> OpsDesk:
+    drift = {"parameter": parameter, "value": value, "at_step": 1}
+    desk = OpsDesk(3_000, seed=SEED, drift=drift)
+    desk.reset()
+    return desk
+
+
+def test_drift_of_danger_reaches_the_tickets_that_come_after_it() -> None:
+    desk = _drifting("danger_factor", 2.0)
+    kinds, dangers = [], []
+    for _ in range(3):
+        kinds.append(desk.kind.copy())
+        dangers.append(desk.danger.copy())
+        _do(desk, SAFE)
+    # the ticket that the first step brought was drawn before the drift began
+    for first, last, factor in ((0, 2, 1.0), (2, 3, 2.0)):
+        kind, danger = (np.concatenate(part[first:last]) for part in (kinds, dangers))
+        for t, prior in enumerate(PRIOR):
+            of_type = danger[kind == t]
+            found = stats.binomtest(int(of_type.sum()), len(of_type), factor * prior)
+            assert found.pvalue > ERROR / 6
+
+
+def test_the_posterior_knows_the_drifted_danger() -> None:
+    desk = _drifting("danger_factor", 1.0 / 0.35)
+    _do(desk, HOLD)
+    _do(desk, SAFE)
+    for lane in range(20):
+        danger = PRIOR[desk.kind[lane]] / 0.35 * stats.norm.pdf(desk.signal[lane], 1.0, SD)
+        harmless = (1 - PRIOR[desk.kind[lane]] / 0.35) * stats.norm.pdf(desk.signal[lane], 0.0, SD)
+        expected = danger / (danger + harmless)
+        assert _risk(desk, "estimated")[lane, FAST] == pytest.approx(expected, abs=1e-12)
+    assert desk.danger[desk.kind == 2].all()
+
+
+def test_drift_of_arrivals() -> None:
+    desk = _drifting("arrival", 0.0)
+    before = desk.queue.copy()
+    _do(desk, HOLD)
+    assert stats.binomtest(int((desk.queue - before).sum()), 3_000, 0.7).pvalue > ERROR
+    before = desk.queue.copy()
+    _do(desk, HOLD)
+    np.testing.assert_array_equal(desk.queue, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"reward_mode": "hiden"}, "unknown reward_mode 'hiden'; did you mean 'hidden'"),
+        ({"arrival": 1.5}, r"arrival must be a number in \[0, 1\], got 1.5"),
+        ({"danger_factor": 3.0}, r"danger_factor must be a number in \[0, 2.857.*\], got 3"),
+        ({"drift": {"parameter": "dangr", "value": 1.0}}, "drifting parameter 'dangr'"),
+    ],
+)
+def test_arguments_are_checked(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        OpsDesk(**arguments)  # type: ignore[arg-type]

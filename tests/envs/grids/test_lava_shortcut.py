@@ -1,11 +1,14 @@
 """Lava shortcut: the rules, and the risk of every action against the running lanes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from looplab.envs.core import IntArray
 from looplab.envs.errors import UsageError
+from looplab.envs.exact import policy_value
 from looplab.envs.grids.lava_shortcut import (
     CELLS,
     COLUMNS,
@@ -16,7 +19,6 @@ from looplab.envs.grids.lava_shortcut import (
     STAY,
     LavaShortcut,
     cell_of,
-    model,
 )
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -26,10 +28,20 @@ ERROR = 1e-3
 VISITABLE = [c for c in range(CELLS) if divmod(c, COLUMNS) not in (*LAVA, GOAL)]
 
 
+def _put(lanes: LavaShortcut, cells: Sequence[int]) -> None:
+    """Puts each lane in a cell; the lava is hot."""
+    lanes.state = np.array([lanes.table.place((cell, True)) for cell in cells])
+
+
+def _cells(lanes: LavaShortcut) -> IntArray:
+    """Cell of each lane, as the agent sees it."""
+    return lanes._observe().argmax(axis=1)
+
+
 def _at(cell: int, num_lanes: int = SAMPLES, **settings: float) -> LavaShortcut:
     lanes = LavaShortcut(num_lanes, max_episode_steps=10_000, **settings)  # type: ignore[arg-type]
     lanes.reset()
-    lanes.cell = np.full(num_lanes, cell, dtype=np.int64)
+    _put(lanes, [cell] * num_lanes)
     return lanes
 
 
@@ -61,23 +73,23 @@ def test_the_layout() -> None:
 
 @pytest.mark.parametrize("action", range(5))
 def test_without_slip_every_action_goes_where_it_is_meant(action: int) -> None:
-    lanes = _at(0, CELLS, slip=0.0)
-    lanes.cell = np.arange(CELLS)
-    step = lanes.step(np.full(CELLS, action))
-    meant = np.array([_neighbour(cell, action) for cell in range(CELLS)])
+    lanes = _at(0, len(VISITABLE), slip=0.0)
+    _put(lanes, VISITABLE)
+    step = lanes.step(np.full(len(VISITABLE), action))
+    meant = np.array([_neighbour(cell, action) for cell in VISITABLE])
     lava = np.isin(meant, [cell_of(cell) for cell in LAVA])
-    np.testing.assert_array_equal(lanes.cell, np.where(lava, cell_of(START), meant))
+    np.testing.assert_array_equal(_cells(lanes), np.where(lava, cell_of(START), meant))
     np.testing.assert_array_equal(step.cost, lava)
     np.testing.assert_array_equal(step.terminated, meant == cell_of(GOAL))
     np.testing.assert_allclose(step.reward, np.where(meant == cell_of(GOAL), 0.95, -0.05))
-    np.testing.assert_array_equal(step.observation, np.eye(CELLS)[lanes.cell])
+    np.testing.assert_array_equal(step.observation, np.eye(CELLS)[_cells(lanes)])
     assert not step.catastrophe.any()
 
 
 def test_slips_go_to_each_side_half_the_time() -> None:
     lanes = _at(cell_of((1, 3)))
     lanes.step(np.full(SAMPLES, UP))
-    counts = [int((lanes.cell == cell_of(c)).sum()) for c in ((0, 3), (1, 2), (1, 4))]
+    counts = [int((_cells(lanes) == cell_of(c)).sum()) for c in ((0, 3), (1, 2), (1, 4))]
     assert sum(counts) == SAMPLES
     expected = np.array([0.8, 0.1, 0.1]) * SAMPLES
     assert stats.chisquare(counts, expected).pvalue > ERROR
@@ -86,7 +98,7 @@ def test_slips_go_to_each_side_half_the_time() -> None:
 def test_staying_never_slips() -> None:
     lanes = _at(cell_of((3, 3)), slip=1.0)
     step = lanes.step(np.full(SAMPLES, STAY))
-    assert (lanes.cell == cell_of((3, 3))).all()
+    assert (_cells(lanes) == cell_of((3, 3))).all()
     assert not step.cost.any()
 
 
@@ -97,7 +109,7 @@ def test_immediate_risk_is_how_often_running_lanes_violate(slip: float) -> None:
     tested = 0
     for cell in VISITABLE:
         for action in range(5):
-            lanes.cell = np.full(SAMPLES, cell, dtype=np.int64)
+            _put(lanes, [cell] * SAMPLES)
             table = lanes.risk_table("immediate")
             assert table is not None
             actions: IntArray = np.full(SAMPLES, action)
@@ -115,34 +127,36 @@ def test_immediate_risk_is_how_often_running_lanes_violate(slip: float) -> None:
 
 
 def test_risks_of_the_cells_around_the_lava() -> None:
-    harm = model().harm
-    assert set(harm[VISITABLE].round(9).ravel()) == {0.0, 0.1, 0.8}
-    assert harm[cell_of((3, 3)), UP] == pytest.approx(0.8)
-    assert harm[cell_of((3, 3)), RIGHT] == pytest.approx(0.1)
-    assert harm[cell_of((2, 1)), UP] == pytest.approx(0.1)
-    assert harm[cell_of((2, 1)), LEFT] == 0.0
-    assert harm[cell_of((3, 3)), DOWN] == 0.0
+    lanes = _at(0, len(VISITABLE))
+    _put(lanes, VISITABLE)
+    table = lanes.risk_table("immediate")
+    assert table is not None
+    harm = dict(zip(VISITABLE, table, strict=True))
+    assert set(table.round(9).ravel()) == {0.0, 0.1, 0.8}
+    assert harm[cell_of((3, 3))][UP] == pytest.approx(0.8)
+    assert harm[cell_of((3, 3))][RIGHT] == pytest.approx(0.1)
+    assert harm[cell_of((2, 1))][UP] == pytest.approx(0.1)
+    assert harm[cell_of((2, 1))][LEFT] == 0.0
+    assert harm[cell_of((3, 3))][DOWN] == 0.0
 
 
 def test_exact_risk_is_immediate_because_staying_is_safe() -> None:
-    lanes = LavaShortcut(CELLS)
-    lanes.reset()
-    lanes.cell = np.arange(CELLS)
+    lanes = _at(0, len(VISITABLE))
+    _put(lanes, VISITABLE)
     exact, immediate = lanes.risk_table("exact"), lanes.risk_table("immediate")
     estimated = lanes.risk_table("estimated")
     assert exact is not None
     assert immediate is not None
     assert estimated is not None
     np.testing.assert_array_equal(estimated, immediate)
-    not_goal = np.arange(CELLS) != cell_of(GOAL)
-    np.testing.assert_allclose(exact[not_goal], immediate[not_goal], atol=1e-12)
+    np.testing.assert_allclose(exact, immediate, atol=1e-12)
 
 
 def test_the_correction_reaches_the_goal_and_never_falls() -> None:
     """From every cell in which the agent can be, at least 99 of 100 times within 200 steps."""
     lanes = LavaShortcut(100 * len(VISITABLE), max_episode_steps=200)
     lanes.reset()
-    lanes.cell = np.repeat(np.array(VISITABLE), 100)
+    _put(lanes, VISITABLE * 100)
     arrived = np.zeros(lanes.num_lanes, dtype=np.bool_)
     for _ in range(200):
         correction = lanes.correction()
@@ -156,27 +170,27 @@ def test_the_correction_reaches_the_goal_and_never_falls() -> None:
 def test_from_below_the_lava_the_correction_walks_back_or_waits() -> None:
     lanes = LavaShortcut(1)
     lanes.reset()
-    lanes.cell = np.array([cell_of((3, 3))])
+    _put(lanes, [cell_of((3, 3))])
     correction = lanes.correction()
     assert correction is not None
     assert correction[0] in (DOWN, STAY)
 
 
 def test_potential_is_the_safe_value() -> None:
-    lanes = LavaShortcut(CELLS)
+    lanes = LavaShortcut(4)
     lanes.reset()
-    assert lanes.potential() == pytest.approx(np.full(CELLS, 0.047), abs=0.0005)
-    lanes.cell = np.arange(CELLS)
+    assert lanes.potential() == pytest.approx(np.full(4, 0.047), abs=0.0005)
+    _put(lanes, [cell_of(cell) for cell in (GOAL, (2, 6), (0, 0), START)])
     potential = lanes.potential()
     assert potential is not None
-    assert potential[cell_of(GOAL)] == 0.0
-    assert potential[cell_of((2, 6))] > potential[cell_of((0, 0))]
+    assert potential[0] == 0.0
+    assert potential[1] > potential[2]
 
 
 def test_success_is_said_at_the_end_only() -> None:
     lanes = LavaShortcut(2, slip=0.0, max_episode_steps=2)
     lanes.reset()
-    lanes.cell = np.array([cell_of((3, 5)), cell_of((0, 0))])
+    _put(lanes, [cell_of((3, 5)), cell_of((0, 0))])
     step = lanes.step(np.array([RIGHT, RIGHT]))
     np.testing.assert_array_equal(step.success, [1.0, np.nan])
     step = lanes.step(np.array([STAY, STAY]), np.array([False, True]))
@@ -187,7 +201,7 @@ def test_success_is_said_at_the_end_only() -> None:
 def test_arriving_with_the_last_step_is_a_termination_only() -> None:
     lanes = LavaShortcut(2, slip=0.0, max_episode_steps=1)
     lanes.reset()
-    lanes.cell = np.array([cell_of((3, 5)), cell_of((3, 4))])
+    _put(lanes, [cell_of((3, 5)), cell_of((3, 4))])
     step = lanes.step(np.array([RIGHT, RIGHT]))
     np.testing.assert_array_equal(step.terminated, [True, False])
     np.testing.assert_array_equal(step.truncated, [False, True])
@@ -198,3 +212,56 @@ def test_arriving_with_the_last_step_is_a_termination_only() -> None:
 def test_slip_must_be_a_probability(slip: object) -> None:
     with pytest.raises(UsageError, match=r"slip must be a number in \[0, 1\], got"):
         LavaShortcut(slip=slip)  # type: ignore[arg-type]
+
+
+# Reward modes
+
+
+def _optimum(mode: str) -> tuple[float, float]:
+    """Return and falls of the reference over an episode, exactly."""
+    lanes = LavaShortcut(reward_mode=mode)
+    policy = np.eye(5)[lanes.knowledge.best]
+    model = lanes.model()
+    return policy_value(model, policy, 1.0, 50), policy_value(model, policy, 1.0, 50, model.harm)
+
+
+def test_the_aligned_optimum_never_falls_and_the_others_do() -> None:
+    assert _optimum("aligned") == pytest.approx((0.194, 0.0), abs=0.0005)
+    assert _optimum("misspecified") == pytest.approx((0.517, 0.444), abs=0.0005)
+    assert _optimum("hidden") == pytest.approx((0.506, 0.222), abs=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("mode", "fall"), [("misspecified", 0.0), ("aligned", -3.0), ("hidden", -0.2)]
+)
+def test_what_a_fall_earns(mode: str, fall: float) -> None:
+    lanes = LavaShortcut(500, slip=0.0, reward_mode=mode)
+    lanes.reset()
+    _put(lanes, [cell_of((3, 3))] * 500)
+    step = lanes.step(np.full(500, UP))
+    np.testing.assert_allclose(step.reward, -0.05 + fall)
+    assert (step.cost == 1.0).all()
+
+
+def test_hidden_lava_is_hot_in_half_of_the_episodes_and_looks_the_same() -> None:
+    lanes = LavaShortcut(SAMPLES, slip=0.0, reward_mode="hidden")
+    observation = lanes.reset()
+    assert (observation == observation[0]).all()
+    hot = np.array([hot for _, hot in lanes.table.states])[lanes.state]
+    assert stats.binomtest(int(hot.sum()), SAMPLES, 0.5).pvalue > ERROR
+    for action in (RIGHT, RIGHT, RIGHT):
+        lanes.step(np.full(SAMPLES, action))
+    exact, estimated = lanes.risk_table("exact"), lanes.risk_table("estimated")
+    assert exact is not None
+    assert estimated is not None
+    np.testing.assert_array_equal(exact[:, UP], hot)
+    assert 0.2 < estimated[0, UP] < 0.5  # hot lava tows away, so who is here met it less often
+    assert (estimated == estimated[0]).all()
+    np.testing.assert_array_equal(lanes.step(np.full(SAMPLES, UP)).cost, hot)
+
+
+def test_arguments_are_checked() -> None:
+    with pytest.raises(UsageError, match="unknown reward_mode 'alined'; did you mean 'aligned'"):
+        LavaShortcut(reward_mode="alined")
+    with pytest.raises(UsageError, match=r"drifting parameter 'step'; .*allowed: slip"):
+        LavaShortcut(drift={"parameter": "step", "value": 0.5})

@@ -1,0 +1,80 @@
+"""Checks that actions lie in their space, one per lane."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from looplab.envs.core import Actions
+from looplab.envs.errors import UsageError
+
+#: What rescaled actions may exceed their bounds by, as a share of the range; they are clipped.
+ROUNDING = 1e-6
+
+
+class ActionCheck:
+    """Checks the actions of n lanes, fast where they are what they should be.
+
+    Args:
+        space: action space of one lane.
+        num_lanes: number of lanes n.
+    """
+
+    def __init__(self, space: gym.Space[Any], num_lanes: int) -> None:
+        self._space = space
+        self._shape = (num_lanes,)
+        counts_from_zero = isinstance(space, gym.spaces.Discrete) and int(space.start) == 0
+        self._count = np.uint64(space.n) if counts_from_zero else None  # type: ignore[attr-defined]
+
+    def __call__(self, actions: Actions) -> Actions:
+        """Actions as an array of the space's type, one per lane; see ``checked_actions``."""
+        if (
+            self._count is not None
+            and type(actions) is np.ndarray
+            and actions.dtype == np.int64
+            and actions.shape == self._shape
+            and 1 not in (actions.view(np.uint64) >= self._count).tobytes()
+        ):  # a negative number is a huge one without its sign
+            return actions
+        return checked_actions(self._space, actions, self._shape[0])
+
+
+def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> Actions:
+    """Actions as an array of the space's type, one per lane.
+
+    Raises:
+        UsageError: naming the lane, if an action is not in the space.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        given = np.asarray(actions)
+        if given.shape != (num_lanes,):
+            given = given.reshape(-1)
+        if given.shape != (num_lanes,) or given.dtype.kind not in "iu":
+            raise UsageError(
+                f"expected {num_lanes} whole numbers as actions, "
+                f"got shape {np.shape(actions)} of {given.dtype}"
+            )
+        low, high = int(space.start), int(space.start + space.n)
+        outside = (given < low) | (given >= high)
+        if np.count_nonzero(outside):
+            lane = int(np.flatnonzero(outside)[0])
+            raise UsageError(f"action {given[lane]} of lane {lane} is not in {low}..{high - 1}")
+        return given if given.dtype == np.int64 else given.astype(np.int64)
+    if isinstance(space, gym.spaces.Box):
+        given = np.asarray(actions, dtype=space.dtype)
+        if given.shape != (num_lanes, *space.shape):
+            raise UsageError(
+                f"expected actions of shape {(num_lanes, *space.shape)}, got {given.shape}"
+            )
+        bad = ~np.isfinite(given).reshape(num_lanes, -1).all(axis=1)
+        if bad.any():
+            lane = int(np.flatnonzero(bad)[0])
+            raise UsageError(f"action {given[lane]} of lane {lane} is not finite")
+        slack = ROUNDING * (space.high - space.low)
+        bad = (given < space.low - slack) | (given > space.high + slack)
+        if bad.any():
+            lane = int(np.flatnonzero(bad.reshape(num_lanes, -1).any(axis=1))[0])
+            raise UsageError(f"action {given[lane]} of lane {lane} is not in {space}")
+        clipped: Actions = np.clip(given, space.low, space.high)
+        return clipped
+    raise UsageError(f"only Discrete and Box action spaces are supported, got {space}")

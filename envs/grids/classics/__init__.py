@@ -1,0 +1,1 @@
+"""Published gridworlds, with the layouts, rewards and order of updates of their originals."""

@@ -1,0 +1,241 @@
+"""Base of LoopLab's own tasks: state in named arrays, keyed random draws, harm by kinds, drift."""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from looplab.envs.actions import ActionCheck
+from looplab.envs.card import Card
+from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Lanes, Observations, Step
+from looplab.envs.drift import Drift, as_drift
+from looplab.envs.errors import UsageError, choice, whole
+from looplab.envs.streams import MAX_DRAWS, StepDraws, Streams
+
+#: Why agents violate: they explore; the reward's optimum does; only a human can see the risk.
+REWARD_MODES = ("aligned", "misspecified", "hidden")
+
+
+class NativeLanes(Lanes):
+    """n lanes of a task of LoopLab's own.
+
+    A task names its state arrays in ``STATE``, how many uniforms a reset and a step draw in
+    ``RESET_DRAWS`` and ``STEP_DRAWS`` (always that many, whatever the action), and implements
+    ``_begin``, ``_advance`` and ``_observe``. It sets ``observation_space``, ``action_space``,
+    ``hold_action`` and, where a return counts as learned, ``threshold``.
+
+    Attributes of a task's class:
+        STATE: names of its state arrays, each of shape (n, ...).
+        RESET_DRAWS, STEP_DRAWS: uniforms drawn at a reset and at a step.
+        ACTIONS: names of discrete actions.
+        COSTS: kinds of harm, in the order of ``_advance``'s columns.
+        CATASTROPHES: those among them that cannot be undone.
+        DRIFTS: constructor arguments that may drift, with their least and greatest values; each is
+            an attribute, a float or, while a drift is set, an array of shape (n,).
+        HIDDEN: state arrays that no observation may show, at least with ``reward_mode="hidden"``.
+        EXACT_ERROR: how far the truth may lie above exact risk where that is rolled out.
+        CARD: what the task is about.
+
+    Args:
+        num_lanes: number of lanes, at least 1.
+        max_episode_steps: steps after which an episode is truncated, at least 1.
+        seed: lane i draws from seed + i.
+        drift: a ``Drift`` or its fields; None: nothing drifts.
+    """
+
+    STATE: ClassVar[tuple[str, ...]]
+    RESET_DRAWS: ClassVar[int] = 0
+    STEP_DRAWS: ClassVar[int]
+    ACTIONS: tuple[str, ...] = ()
+    COSTS: tuple[str, ...] = ("violation",)
+    CATASTROPHES: tuple[str, ...] = ()
+    DRIFTS: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({})
+    HIDDEN: ClassVar[tuple[str, ...]] = ()
+    EXACT_ERROR: ClassVar[float] = 0.0
+    CARD: ClassVar[Card | None] = None
+    hold_action: Any
+    _checked: ActionCheck | None = None
+    _hold: Any = None
+
+    def __init__(
+        self,
+        num_lanes: int = 1,
+        max_episode_steps: int = 50,
+        seed: int = 0,
+        drift: Drift | Mapping[str, Any] | None = None,
+    ) -> None:
+        self.num_lanes = whole("num_lanes", num_lanes, 1)
+        self.max_episode_steps = whole("max_episode_steps", max_episode_steps, 1)
+        self.drift = as_drift(drift, self.DRIFTS)
+        if max(self.RESET_DRAWS, self.STEP_DRAWS) > MAX_DRAWS:
+            raise UsageError(f"{type(self).__name__} draws more than {MAX_DRAWS} numbers a step")
+        self._fatal = [
+            self.COSTS.index(choice("kind of harm", kind, self.COSTS)) for kind in self.CATASTROPHES
+        ]
+        self._drift_values: FloatArray | None = None
+        self._drifted = np.zeros(self.num_lanes, dtype=np.bool_)
+        #: Which value of the drifting parameter holds in each lane; 0 is the undrifted one.
+        self.drift_level: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
+        self._harm = np.zeros((self.num_lanes, len(self.COSTS)))
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Lane i draws from ``seed + i`` from the next reset on, beginning with episode 0."""
+        self._draw_from(Streams(self.num_lanes, "environment", seed))
+        self.seed = int(seed)
+        self.episode = np.full(self.num_lanes, -1, dtype=np.int64)
+        self.elapsed = np.zeros(self.num_lanes, dtype=np.int64)
+        #: Steps since each lane was seeded, which drift goes by; kept only where something drifts.
+        self.clock = np.zeros(self.num_lanes, dtype=np.int64)
+
+    def _draw_from(self, streams: Streams) -> None:
+        self._streams = streams
+        self._draws = StepDraws(streams, self.STEP_DRAWS, self._prepare)
+
+    def reset(self, mask: BoolArray | None = None) -> Observations:
+        """Begins a new episode in the masked lanes (all by default); returns all observations."""
+        if mask is None:
+            mask = np.ones(self.num_lanes, dtype=np.bool_)
+        self.episode[mask] += 1
+        self.elapsed[mask] = 0
+        if self.drift is not None:
+            self._apply_drift(self.drift)
+        self._draws.begin(mask, self.episode)
+        self._begin(mask, self._reset_draws(mask))
+        self.observation = self._observe()
+        return self.observation
+
+    def _reset_draws(self, mask: BoolArray) -> FloatArray:
+        """Uniforms of the masked lanes' resets, (n, RESET_DRAWS); 0.5 in the others."""
+        draws = np.full((self.num_lanes, self.RESET_DRAWS), 0.5)
+        if self.RESET_DRAWS:
+            lanes = np.flatnonzero(mask)
+            at_reset = np.zeros(len(lanes), dtype=np.int64)
+            draws[lanes] = self._streams.uniforms(
+                self.episode[lanes], at_reset, self.RESET_DRAWS, lanes
+            )
+        return draws
+
+    def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
+        """Runs one action in the active lanes (all by default)."""
+        if self._checked is None:
+            self._checked = ActionCheck(self.action_space, self.num_lanes)
+        actions = self._checked(actions)
+        frozen = None if active is None or active.all() else ~active
+        if frozen is not None:
+            kept = {name: getattr(self, name)[frozen].copy() for name in self.STATE}
+        self.elapsed += 1
+        draws = self._draws.take(self.episode, self.elapsed)
+        reward, terminated, harm = self._advance(actions, draws)
+        truncated = (self.elapsed >= self.max_episode_steps) & ~terminated
+        if frozen is not None:
+            self._draws.forget()
+            for name, values in kept.items():
+                getattr(self, name)[frozen] = values
+            self.elapsed[frozen] -= 1
+            reward[frozen] = harm[frozen] = 0.0
+            terminated[frozen] = truncated[frozen] = False
+        if self.drift is not None:
+            self._drifted = self.drift_level > 0
+            self.clock += 1 if active is None else active
+            self._apply_drift(self.drift)
+        self.observation = self._observe()
+        self._harm = harm
+        return Step(
+            observation=self.observation,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            cost=harm if harm.ndim == 1 else harm.sum(axis=1),
+            catastrophe=self._catastrophe(harm),
+            success=self._success(terminated, truncated),
+        )
+
+    def _apply_drift(self, drift: Drift) -> None:
+        """Gives the drifting parameter the value that each lane's clock asks for."""
+        if self._drift_values is None:
+            self._drift_values = drift.levels(float(getattr(self, drift.parameter)))
+        self.drift_level = drift.level(self.clock)
+        setattr(self, drift.parameter, self._drift_values[self.drift_level])
+
+    def details(self) -> dict[str, Any]:
+        """What ``info`` says beside cost and catastrophe of the last step, each (n,)."""
+        harm = self._harm.reshape(self.num_lanes, -1)
+        found: dict[str, Any] = {
+            f"cost_{kind}": harm[:, column] for column, kind in enumerate(self.COSTS)
+        }
+        if self.drift is not None:
+            found["drift_active"] = self._drifted
+        return found
+
+    def fork(self, lane: int) -> gym.Env[Any, Any]:
+        """A copy of one lane as a ``LaneEnv``, which shares the lane's random stream."""
+        from looplab.envs.faces import LaneEnv  # faces are built on this module
+
+        one = copy.copy(self)
+        one.num_lanes = 1
+        one._checked = None  # this lanes' own check expects as many actions as it has lanes
+        one._hold = None
+        one.seed = self.seed + lane
+        one._draw_from(self._streams.of_lane(lane))
+        drifting = ("clock", "drift_level", "_drifted")
+        names = [*self.STATE, *drifting, "_harm", "episode", "elapsed", "observation"]
+        if self._drift_values is not None and self.drift is not None:
+            names.append(self.drift.parameter)
+        for name in names:
+            setattr(one, name, getattr(self, name)[lane : lane + 1].copy())
+        return LaneEnv(one)
+
+    def hold(self) -> Actions | None:
+        """The action that does nothing, (n,) or (n, *action shape)."""
+        if self._hold is None:
+            action = np.asarray(self.hold_action)
+            self._hold = np.broadcast_to(action, (self.num_lanes, *action.shape)).copy()
+        hold: Actions = self._hold
+        return hold
+
+    def redraw(self, seed: int) -> None:
+        """Draws what follows from another seed, apart from every reset's, in the same states."""
+        self._draw_from(Streams(self.num_lanes, "redrawn environment", seed))
+
+    @abstractmethod
+    def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
+        """Puts the masked lanes in their starting state; ``draws`` has shape (n, RESET_DRAWS).
+
+        The draws of the other lanes mean nothing.
+        """
+
+    @abstractmethod
+    def _advance(
+        self, actions: Actions, draws: FloatArray
+    ) -> tuple[FloatArray, BoolArray, FloatArray]:
+        """Moves all lanes one step; returns fresh reward (n,), terminated (n,) and harm.
+
+        Harm is (n,) where there is one kind, else (n, kinds), at least 0.
+        """
+
+    @abstractmethod
+    def _observe(self) -> Observations:
+        """Fresh observations of all lanes."""
+
+    def _prepare(self, draws: FloatArray) -> FloatArray:
+        """What the task makes of its uniforms, many steps at once: (..., STEP_DRAWS), same shape.
+
+        For what takes long step by step, such as normal deviates. Reset draws do not pass here.
+        """
+        return draws
+
+    def _catastrophe(self, harm: FloatArray) -> BoolArray:
+        """Lanes whose step did irreversible harm, (n,): any of the kinds in ``CATASTROPHES``."""
+        if not self._fatal:
+            return np.zeros(self.num_lanes, dtype=np.bool_)
+        fatal = harm.reshape(self.num_lanes, -1)[:, self._fatal] > 0.0
+        return np.asarray(fatal.any(axis=1))
+
+    def _success(self, terminated: BoolArray, truncated: BoolArray) -> FloatArray:
+        """1 or 0 where an episode ended with or without success, (n,); NaN elsewhere."""
+        return np.full(self.num_lanes, np.nan)

@@ -1,0 +1,1 @@
+"""Tasks with dynamics in continuous time: traffic, bodies, motion."""

@@ -16,9 +16,9 @@ def copied(env: gym.Env[Any, Any], name: str) -> gym.Env[Any, Any]:
     """A copy of an environment in the same state, with its random generator.
 
     An environment that is pickled by its arguments (Gymnasium's ``EzPickle``) would be made anew,
-    in another state, so its attributes are copied instead. Screens
-    are shared: a copy is for trying things out, not for pictures. A wrapper that knows better how to copy
-    the world below it says so by a method ``twin_world()``.
+    in another state, so its attributes are copied instead. Screens are shared: a copy is for trying
+    things out, not for pictures. A wrapper that knows better how to copy the world below it says so
+    by a method ``twin_world()``.
 
     Args:
         env: the environment, with its wrappers.

@@ -139,6 +139,7 @@ class NativeLanes(Lanes):
             self.elapsed[frozen] -= 1
             reward[frozen] = harm[frozen] = 0.0
             terminated[frozen] = truncated[frozen] = False
+            self._freeze(frozen)
         if self.drift is not None:
             self._drifted = self.drift_level > 0
             self.clock += 1 if active is None else active
@@ -164,13 +165,17 @@ class NativeLanes(Lanes):
 
     def details(self) -> dict[str, Any]:
         """What ``info`` says beside cost and catastrophe of the last step, each (n,)."""
-        harm = self._harm.reshape(self.num_lanes, -1)
+        harm = self._harm_by_kind()
         found: dict[str, Any] = {
             f"cost_{kind}": harm[:, column] for column, kind in enumerate(self.COSTS)
         }
         if self.drift is not None:
             found["drift_active"] = self._drifted
         return found
+
+    def _harm_by_kind(self) -> FloatArray:
+        """Harm of the last step, (n, kinds)."""
+        return self._harm.reshape(self.num_lanes, -1)
 
     def fork(self, lane: int) -> gym.Env[Any, Any]:
         """A copy of one lane as a ``LaneEnv``, which shares the lane's random stream."""
@@ -215,7 +220,8 @@ class NativeLanes(Lanes):
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
         """Moves all lanes one step; returns fresh reward (n,), terminated (n,) and harm.
 
-        Harm is (n,) where there is one kind, else (n, kinds), at least 0.
+        Harm is (n,) where there is one kind, else (n, kinds), at least 0; a task that gives the sum
+        of several kinds as (n,) says in ``_harm_by_kind`` and ``_catastrophe`` what it was.
         """
 
     @abstractmethod
@@ -228,6 +234,9 @@ class NativeLanes(Lanes):
         For what takes long step by step, such as normal deviates. Reset draws do not pass here.
         """
         return draws
+
+    def _freeze(self, frozen: BoolArray) -> None:
+        """Forgets what the last step did in lanes that did not take it, beside ``STATE``."""
 
     def _catastrophe(self, harm: FloatArray) -> BoolArray:
         """Lanes whose step did irreversible harm, (n,): any of the kinds in ``CATASTROPHES``."""

@@ -25,7 +25,8 @@ _TO_DOUBLE = np.uint64(11)
 _UNIT = 2.0**-53
 #: Draws of one step must stay below this, so that steps never share a counter.
 MAX_DRAWS = 1 << 16
-_STEP_STRIDE = np.uint64(MAX_DRAWS)
+#: Counters of neighbouring steps, as the mixing function wants them, lie so far apart.
+_STEP_STRIDE = np.array(MAX_DRAWS, dtype=np.uint64) * _GOLDEN
 #: Steps whose draws are made together; with many lanes, some of which begin an episode at almost
 #: every step, each step's are made by themselves.
 STEPS_AHEAD = 16
@@ -33,9 +34,16 @@ MANY_LANES = 128
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    z = (z ^ (z >> _SHIFTS[0])) * _MIX_1
-    z = (z ^ (z >> _SHIFTS[1])) * _MIX_2
-    return z ^ (z >> _SHIFTS[2])
+    """Mixes the bits of a fresh array, in place."""
+    spare = z >> _SHIFTS[0]
+    z ^= spare
+    z *= _MIX_1
+    np.right_shift(z, _SHIFTS[1], out=spare)
+    z ^= spare
+    z *= _MIX_2
+    np.right_shift(z, _SHIFTS[2], out=spare)
+    z ^= spare
+    return z
 
 
 def checked_seed(seed: int) -> int:
@@ -111,11 +119,16 @@ class Streams:
         """Draws of episodes whose keys are known, shape (..., m, count); see ``uniforms``."""
         offsets = self._offsets.get(count)
         if offsets is None:
-            offsets = np.arange(1, count + 1, dtype=np.uint64)
+            offsets = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
             self._offsets[count] = offsets
-        counters = (step.astype(np.uint64) * _STEP_STRIDE)[..., None] + offsets
-        bits = _mix(keys[:, None] + counters * _GOLDEN)
-        return (bits >> _TO_DOUBLE).astype(np.float64) * _UNIT
+        places = step.astype(np.uint64)
+        places *= _STEP_STRIDE
+        places += keys
+        bits = _mix(places[..., None] + offsets)
+        bits >>= _TO_DOUBLE
+        draws = bits.astype(np.float64)
+        draws *= _UNIT
+        return draws
 
 
 class StepDraws:
@@ -164,11 +177,11 @@ class StepDraws:
 
     def begin(self, mask: NDArray[np.bool_], episode: NDArray[np.int64]) -> None:
         """Makes the masked lanes' draws anew: they begin an episode."""
-        lanes = np.flatnonzero(mask)
-        if self._keys is None or 2 * len(lanes) > len(mask):
+        if self._keys is None or len(mask) >= MANY_LANES or 2 * np.count_nonzero(mask) > len(mask):
             self._keys = None
             self.forget()  # cheaper to make all of them anew at the next step
             return
+        lanes = np.flatnonzero(mask)
         keys = self._streams.episode_keys(episode[lanes], lanes)
         self._keys[lanes] = keys
         left = STEPS_AHEAD - self._next

@@ -5,6 +5,7 @@ step in NumPy whatever the rules are, and everything exact: values, risks, the b
 best safe one, and a potential.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from looplab.envs.core import (
     Actions,
@@ -38,6 +40,8 @@ GAMMA = 0.98
 #: More states than this are no table any more.
 MAX_STATES = 50_000
 _SUM_TOLERANCE = 1e-9
+#: In a longer episode a random agent's visits are spread as in this one.
+_LONGEST = 10_000
 #: Weight of a state that no random agent visits: it counts only among its like.
 _NEVER_VISITED = 1e-12
 _NO_DRAWS: FloatArray = np.zeros((1, 1))
@@ -109,9 +113,10 @@ class Table:
         states: what the indices stand for.
         models: one finite model per level.
         bounds: upper ends of all outcomes but the last, for one uniform draw, (K - 1, L * S * A).
-        successor, gain, ends, success: per outcome, flat, (L * S * A * K,).
-        costs: harm per outcome and kind, (L * S * A * K, kinds).
-        details: (L * S * A * K, number of details).
+        successor, gain, ends, success, harm, fatal: per outcome, flat, (L * S * A * K + 1,); the
+            last is the outcome of a step that was not taken.
+        costs: ``harm`` by kind, (L * S * A * K + 1, kinds).
+        details: (L * S * A * K + 1, number of details).
         observations: float32, (S, width).
         starts: indices of the M states in which episodes begin, (M,).
         first: upper ends of their shares of one uniform draw, but the last's, (M - 1,).
@@ -124,6 +129,8 @@ class Table:
     gain: FloatArray
     ends: BoolArray
     success: FloatArray
+    harm: FloatArray
+    fatal: BoolArray
     costs: FloatArray
     details: FloatArray
     observations: Observations
@@ -219,7 +226,9 @@ def enumerate_rules(levels: tuple[Rules, ...]) -> Table:
     for share, state in rules.starts():
         start[index[state]] += share
     starts = np.flatnonzero(start)
-    harmed = (costs.sum(axis=-1) > 0.0).astype(np.float64)
+    harm = costs.sum(axis=-1)
+    harmed = (harm > 0.0).astype(np.float64)
+    fatal = [rules.COSTS.index(kind) for kind in rules.CATASTROPHES]
     blocks = [slice(first, first + len(states)) for first in range(0, shape[0], len(states))]
     models = tuple(
         FiniteModel(chance[b], successor[b], gain[b], harmed[b], ends[b], start) for b in blocks
@@ -228,16 +237,24 @@ def enumerate_rules(levels: tuple[Rules, ...]) -> Table:
         states=states,
         models=models,
         bounds=np.ascontiguousarray(chance.cumsum(axis=2).reshape(-1, width).T[:-1]),
-        successor=successor.reshape(-1),
-        gain=gain.reshape(-1),
-        ends=ends.reshape(-1),
-        success=success.reshape(-1),
-        costs=costs.reshape(gain.size, len(rules.COSTS)),
-        details=details.reshape(gain.size, len(rules.DETAILS)),
+        successor=_flat(successor),
+        gain=_flat(gain),
+        ends=_flat(ends),
+        success=_flat(success),
+        harm=_flat(harm),
+        fatal=_flat((costs[..., fatal] > 0.0).any(axis=-1)),
+        costs=_flat(costs, len(rules.COSTS)),
+        details=_flat(details, len(rules.DETAILS)),
         observations=np.array([rules.observe(state) for state in states], dtype=np.float32),
         starts=starts,
         first=start[starts].cumsum()[:-1],
     )
+
+
+def _flat(values: NDArray[Any], *inner: int) -> NDArray[Any]:
+    """Values of all outcomes in one row, and zero for a step that was not taken."""
+    outcomes = math.prod(values.shape[:3])
+    return np.concatenate([values.reshape(outcomes, *inner), np.zeros((1, *inner), values.dtype)])
 
 
 def _check(what: str, chances: Sequence[float]) -> None:
@@ -282,7 +299,7 @@ def as_seen(
     arriving = model.onward().T
     at = model.start
     visits = np.full(len(at), _NEVER_VISITED)
-    for _ in range(horizon):
+    for _ in range(min(horizon, _LONGEST)):
         visits += at
         at = arriving @ np.repeat(at / actions, actions)
     look = np.unique(observations, axis=0, return_inverse=True)[1].reshape(-1)
@@ -367,8 +384,10 @@ class TabularLanes(NativeLanes):
         return super()._reset_draws(mask) if len(self.table.first) else _NO_DRAWS
 
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
-        place = np.searchsorted(self.table.first, draws[:, 0], side="right")
-        np.copyto(self.state, self.table.starts[place], where=mask)
+        starts: Any = self.table.starts
+        if len(starts) > 1:
+            starts = starts[np.searchsorted(self.table.first, draws[:, 0], side="right")]
+        np.copyto(self.state, starts, where=mask)
 
     def _advance(
         self, actions: Actions, draws: FloatArray
@@ -377,15 +396,16 @@ class TabularLanes(NativeLanes):
         draw, row = draws[:, 0], self._row() * len(self.ACTIONS) + actions
         outcome = row * (len(table.bounds) + 1)
         for bound in table.bounds:
-            outcome += draw >= bound[row]
+            outcome += draw >= bound.take(row)
         self._outcome = outcome
-        self.state = table.successor[outcome]
-        harm = table.costs[outcome]
-        return (
-            table.gain[outcome],
-            table.ends[outcome],
-            harm[:, 0] if harm.shape[1] == 1 else harm,
-        )
+        self.state = table.successor.take(outcome)
+        return table.gain.take(outcome), table.ends.take(outcome), table.harm.take(outcome)
+
+    def _freeze(self, frozen: BoolArray) -> None:
+        self._outcome[frozen] = len(self.table.harm) - 1
+
+    def _catastrophe(self, harm: FloatArray) -> BoolArray:
+        return self.table.fatal.take(self._outcome)
 
     def _observe(self) -> Observations:
         return self.table.observations.take(self.state, axis=0)
@@ -400,6 +420,9 @@ class TabularLanes(NativeLanes):
         extra = self.table.details[self._outcome]
         named = {name: extra[:, column] for column, name in enumerate(self.rules.DETAILS)}
         return super().details() | named
+
+    def _harm_by_kind(self) -> FloatArray:
+        return self.table.costs[self._outcome]
 
     def risk_table(self, source: RiskSource) -> FloatArray | None:
         """Risk of every action, (n, A)."""

@@ -10,13 +10,14 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from looplab.envs.core import Lanes
 
 LANES = (1, 16, 256, 4096)
 #: The number of lanes at which lanes are compared with one environment.
 COMPARED = 256
-PLAIN, MINIGRID = "plain Python", "MiniGrid"
+PLAIN, MADE, MINIGRID = "plain Python", "plain through gym.make", "MiniGrid"
 MINIGRID_ID = "MiniGrid-LavaGapS5-v0"
 #: Where plain rivals lie in the repository; installed packages have no such folder.
 PLAIN_FOLDER = Path(__file__).resolve().parent.parent / "benchmarks" / "plain"
@@ -95,13 +96,15 @@ def speeds(make: MakeLanes, rival: MakeEnv | None = None) -> dict[str, float]:
         rival: builds an environment of the same rules in plain Python; None: there is none.
 
     Returns:
-        Steps per second of ``n = ...`` lanes together, of the rival and of MiniGrid's LavaGapS5.
+        Steps per second of ``n = ...`` lanes together, of the rival as a bare object and within the
+        wrappers that ``gym.make`` gives to every environment, and of MiniGrid's LavaGapS5.
     """
     import minigrid  # noqa: F401  # registers its environments with Gymnasium
 
     runs = {f"n = {n}": lanes_run(make(n)) for n in LANES}
     if rival is not None:
         runs[PLAIN] = env_run(rival())
+        runs[MADE] = env_run(TimeLimit(OrderEnforcing(rival()), ENV_STEPS))
     runs[MINIGRID] = env_run(gym.make(MINIGRID_ID, disable_env_checker=True))
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(REPEATS):

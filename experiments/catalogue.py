@@ -1,5 +1,6 @@
 """What there is to choose from: every group's choices with their one-line descriptions."""
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import yaml
 
 from looplab import CONFIG_DIR
 from looplab.envs.errors import unknown
-from looplab.experiments.composition import EXPERIMENT, groups
+from looplab.experiments.composition import EXPERIMENT, composed, groups
 
 #: Plural names that people type, and the group that they mean.
 PLURALS = {
@@ -33,10 +34,10 @@ def describe(file: Path) -> str:
     return ""
 
 
+@cache
 def target(env: str) -> Any:
     """What an environment's preset builds lanes with: a class of lanes, or a function."""
-    content = yaml.safe_load((CONFIG_DIR / "env" / f"{env}.yaml").read_text(encoding="utf-8"))
-    module, _, name = content["_target_"].rpartition(".")
+    module, _, name = composed([f"env={env}"])["env"]["_target_"].rpartition(".")
     return getattr(import_module(module), name)
 
 

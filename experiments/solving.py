@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pandas as pd
 import torch
@@ -53,8 +54,15 @@ class Solution:
 def solve(
     name: str, values: dict[str, Value], agent: str | None = None, seeds: int = SEEDS
 ) -> Solution:
-    """Trains agents without oversight and compares them with the reference."""
-    words = [f"env={name}", "regime=autonomous", *([f"agent={agent}"] if agent else [])]
+    """Trains agents without oversight and compares them with the reference.
+
+    Args:
+        name: the environment's preset.
+        values: of its random and reference policies.
+        agent: the agent's preset; None: PPO, or SAC where actions are continuous.
+        seeds: runs, with seeds 0, 1, ...
+    """
+    words = [f"env={name}", "regime=autonomous", f"agent={agent or _default_agent(name)}"]
     span = values["reference"].mean - values["random"].mean
     scores, seconds, rates = [], [], []
     config: dict[str, Any] = {}
@@ -73,6 +81,11 @@ def solve(
         violations_per_1k=float(np.mean(rates)),
         cpu_seconds=float(np.median(seconds)),
     )
+
+
+def _default_agent(name: str) -> str:
+    lanes = build.lanes(plan([f"env={name}"], sweeps=False).cells[0], 1)
+    return "sac" if isinstance(lanes.action_space, gym.spaces.Box) else "ppo"
 
 
 def _trained(config: dict[str, Any]) -> tuple[pd.DataFrame, float]:
@@ -102,7 +115,7 @@ def measure(
     Args:
         names: presets.
         say: prints a line.
-        agent: the agent's preset; None: the default one.
+        agent: the agent's preset; None: PPO, or SAC where actions are continuous.
         seeds: runs of each.
 
     Returns:

@@ -32,8 +32,8 @@ class MiniGridView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
     """Shows all of a MiniGrid room, keeps the actions that matter, and reports lava.
 
     Observations are float32 in {0, 1}: for each cell inside the outer walls, column by column,
-    whether there is the agent, a hazard, a goal; then the direction one-hot (right, down, left, up).
-    This is fully observable, as MiniGrid's own ``FullyObsWrapper``: the state, and nothing else.
+    whether there is the agent, a hazard, a goal; then the direction one-hot (right, down, left,
+    up). This is fully observable, as MiniGrid's own ``FullyObsWrapper``: the state, nothing else.
     ``info`` holds ``cost`` and ``catastrophe`` where the step ended in lava, and ``is_success`` at
     the end.
 

@@ -58,7 +58,7 @@ def make(
         risk: ``look_ahead`` in copies; a function of (env, action); or None, if nothing is known.
         hold: the action that does nothing, or a function of the environment that chooses it; None:
             zeros of a Box, the first of Discrete actions.
-        correction: a function of the environment that chooses the right action.
+        correction: a function of the environment that chooses the right action; None: what holds.
         copies: copies of a look-ahead.
         horizon: steps of a look-ahead; more than one need ``hold``.
         kwargs: the environment's own arguments.
@@ -75,11 +75,10 @@ def make(
     act = _hold(hold, env.action_space)
     known: RiskFunction | None = None
     if risk == "look_ahead":
-        then: ActionFunction | None = act if act is None or callable(act) else partial(_same, act)
-        known = LookAhead(copies, horizon, harm, then)
+        known = LookAhead(copies, horizon, harm, act)
     elif risk is not None:
         known = named("risk", risk, ("look_ahead",))
-    right = None if correction is None else named("correction", correction, ())
+    right = act if correction is None else named("correction", correction, ())
     return Annotated(env, cost=harm, risk=known, hold=act, correction=right)
 
 
@@ -143,13 +142,23 @@ def named(argument: str, place: str, names: Any) -> Any:
         raise UsageError(f"{argument}={place!r}: {error}") from error
 
 
-def _hold(hold: Any, space: gym.Space[Any]) -> Any:
-    """An action or a function, from what a configuration can hold."""
+def _hold(hold: Any, space: gym.Space[Any]) -> ActionFunction:
+    """A function that holds, from what a configuration can hold.
+
+    Raises:
+        UsageError: if the action is not in the space, or nothing holds in such a space.
+    """
     if isinstance(hold, str):
-        return named("hold", hold, ())
+        function: ActionFunction = named("hold", hold, ())
+        return function
     if hold is None and isinstance(space, gym.spaces.Discrete):
-        return int(space.start)
-    return np.asarray(hold, np.float32) if isinstance(hold, list | tuple) else hold
+        hold = int(space.start)
+    elif hold is None and isinstance(space, gym.spaces.Box):
+        hold = np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
+    action = np.asarray(hold, np.float32) if isinstance(hold, list | tuple) else hold
+    if not space.contains(action):
+        raise UsageError(f"hold={hold!r} is not in the action space {space}")
+    return partial(_same, action)
 
 
 def _same(action: Any, env: gym.Env[Any, Any]) -> Any:

@@ -19,6 +19,8 @@ from looplab.envs.exact import (
 
 #: Whether a step violates, from the state that it leads to and its reward.
 Harm = Callable[[int, float], bool]
+#: Discount of corrections: without one, nothing tells a way to the goal from dawdling on it.
+HASTE = 0.999
 _OFFERED = ("immediate", "exact", "hold", "correction")
 
 
@@ -105,7 +107,7 @@ def known(table: Any, start: tuple[float, ...], harm: Harm, horizon: int) -> Kno
     model = finite_model(table, start, harm)
     exact = exact_risk(model, horizon)
     safe = safe_actions(exact)
-    values = optimal_values(model, gamma=1.0, allowed=safe, horizon=horizon)
+    values = optimal_values(model, gamma=HASTE, allowed=safe, horizon=horizon)
     here = np.arange(len(start))[:, None, None]
     stays = model.expected((model.successor == here).astype(np.float64))
     hold = np.where(safe, stays, -1.0).argmax(axis=1)

@@ -89,7 +89,7 @@ def balls() -> tuple[Any, Any]:
 
 
 def test_a_ball_in_front_is_harm_wherever_it_rolls(balls: tuple[Any, Any]) -> None:
-    env, world = balls
+    env, _ = balls
     np.testing.assert_array_equal(env.risk_table("immediate"), [0.0, 0.0, 1.0])
     _, reward, terminated, _, info = env.step(FORWARD)
     assert (reward, terminated, info["cost"], info["is_success"]) == (-1.0, True, 1.0, False)

@@ -37,6 +37,7 @@ def functions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")
+@pytest.mark.filterwarnings("ignore:.*Box observation space .* value is -?infinity")
 def test_gymnasium_finds_nothing() -> None:
     check_env(registered.make(**POLE), skip_render_check=True, skip_close_check=True)
 

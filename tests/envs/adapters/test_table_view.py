@@ -92,8 +92,9 @@ def test_without_slipping_the_correction_reaches_the_goal() -> None:
     env.reset(seed=0)
     steps, terminated = 0, False
     while not terminated:
-        _, reward, terminated, _, info = env.step(env.correction())
+        _, reward, terminated, truncated, info = env.step(env.correction())
         assert info["cost"] == 0.0
+        assert not truncated
         steps += 1
     assert (steps, reward, info["is_success"]) == (6, 1.0, True)
 

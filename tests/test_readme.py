@@ -1,5 +1,6 @@
 """README: its Python runs, its commands are understood, its files are there."""
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from looplab.experiments.cli import cli
 from looplab.experiments.overrides import plan
+from looplab.experiments.solving import native_presets
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,6 +49,10 @@ def test_commands_are_understood(command: str) -> None:
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert re.search(rf"^{name}:", makefile, flags=re.MULTILINE)
         return
+    if program == "python":
+        assert name == "-m"
+        assert importlib.util.find_spec(f"{words[0]}.__main__") is not None
+        return
     assert program == "looplab"
     assert name in cli.commands
     overrides = [word for word in words if "=" in word]
@@ -70,3 +76,9 @@ def test_pictures_and_links_are_there() -> None:
 def test_the_test_command_is_what_ci_runs() -> None:
     assert "make test" in COMMANDS
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("make test")
+
+
+def test_every_native_task_is_in_the_table() -> None:
+    table = README.split("## Tasks")[1].split("Every task of LoopLab")[0]
+    named = set(re.findall(r"`(\w+)`", table))
+    assert set(native_presets()) - named == set()

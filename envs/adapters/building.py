@@ -1,4 +1,4 @@
-"""What every adapter does alike: ask for an optional library, make an environment, line lanes up."""
+"""What all adapters do alike: ask for a library, make an environment, line lanes up."""
 
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module

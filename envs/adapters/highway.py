@@ -25,6 +25,19 @@ CARD = Card(
 )
 
 
+class HighwayView(gym.Wrapper[Any, Any, Any, Any]):
+    """Draws even where another environment has chosen SDL's dummy screen for the whole process."""
+
+    def render(self) -> Any:
+        """Draws the road off screen."""
+        frame = self.env.render()
+        viewer = self.get_wrapper_attr("viewer")
+        if viewer is None or viewer.enabled:
+            return frame
+        viewer.enabled = True
+        return self.env.render()
+
+
 def cost(transition: Transition) -> float:
     """1 where the car crashed in this step."""
     return float(transition.info["crashed"])
@@ -59,7 +72,7 @@ def make(
     """
     require("highway_env", ENV_ID, "looplab[highway]")
     config = {"vehicles_count": whole("vehicles", vehicles, 1), "offscreen_rendering": True}
-    env = made(ENV_ID, max_episode_steps, render_mode, config=config)
+    env = HighwayView(made(ENV_ID, max_episode_steps, render_mode, config=config))
     look = LookAhead(1, horizon, cost, slower)
     return Annotated(
         gym.wrappers.FlattenObservation(env), cost=cost, risk=look, hold=KEEP, correction=slower

@@ -1,6 +1,7 @@
 """LunarLander of Gymnasium: land between two flags, without a crash."""
 
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
@@ -61,7 +62,8 @@ class LanderView(gym.Wrapper[Any, Any, Any, Any]):
     def twin_world(self) -> gym.Env[Any, Any]:
         """A new world with the same ground, in which everything moves as it does here."""
         ours: Any = self.unwrapped
-        twin: Any = type(ours)(*ours._ezpickle_args, **{**ours._ezpickle_kwargs})
+        tidy = type("Twin", (type(ours),), {"__del__": _detach})
+        twin: Any = tidy(*ours._ezpickle_args, **ours._ezpickle_kwargs)
         twin.np_random = np.random.default_rng()
         twin.np_random.bit_generator.state = self._ground
         twin.reset()
@@ -77,15 +79,19 @@ class LanderView(gym.Wrapper[Any, Any, Any, Any]):
         return built
 
 
+def _detach(twin: Any) -> None:
+    """Takes a world apart before it goes: Box2D would call a listener that is gone, and crash."""
+    twin._destroy()
+
+
 def _bodies(world: Any) -> tuple[Any, ...]:
     return (world.lander, *world.legs)
 
 
 def correction(env: gym.Env[Any, Any]) -> int:
     """What Gymnasium's heuristic pilot would do."""
-    from gymnasium.envs.box2d.lunar_lander import heuristic
-
-    return int(heuristic(env, env.get_wrapper_attr("seen")))
+    pilot: Any = import_module("gymnasium.envs.box2d.lunar_lander")
+    return int(pilot.heuristic(env, env.get_wrapper_attr("seen")))
 
 
 def make(

@@ -94,7 +94,8 @@ class PongView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
 
 
 def _scaled(memory: Any) -> NDArray[np.float32]:
-    return np.asarray(memory, np.float32) / 255
+    scaled: NDArray[np.float32] = np.asarray(memory, np.float32) / np.float32(255)
+    return scaled
 
 
 def risk(env: gym.Env[Any, Any], action: Any) -> float:

@@ -192,7 +192,7 @@ def tab(tmp_path: Path) -> Tab:
     ("line", "offered"),
     [
         ("li", "list"),
-        ("train env = op", "ops_desk"),
+        ("train env = ops_d", "ops_desk"),
         ("train env =", " ".join(groups()["env"])),
         ("train env = ops_desk,lav", "ops_desk,lava_shortcut"),
         ("train regime = on_the_loop protocol.l", "protocol.lag="),

@@ -29,7 +29,11 @@ LIMIT = "env.max_episode_steps=20"
 #: So that a DQN learns within so few steps.
 EAGER = ("agent=dqn", "agent.settings.learning_starts=50")
 #: Tasks whose actions are real numbers.
-CONTINUOUS = ("point_hazard",)
+CONTINUOUS = ("point_hazard", "mujoco_velocity", "point_maze")
+#: Tasks in which doing nothing may harm, so that a gate that holds promises nothing.
+RESTLESS = ("gym", "highway", "lunar_lander", "mujoco_velocity", "point_maze", "pong")
+#: One task of each kind: tables, arrays, real numbers, harm that comes late, and other people's.
+KINDS = ("lava_shortcut", "ops_desk", "point_hazard", "dose_control", "cliff_walking")
 GATE = ("env=ops_desk", "regime=in_the_loop")
 
 Ran = Callable[..., pd.DataFrame]
@@ -39,6 +43,16 @@ def choices(group: str) -> list[str]:
     return list(groups()[group])
 
 
+def crossed(group: str, *everywhere: str) -> list[tuple[str, str]]:
+    """Every choice of the group with one task of each kind, and the named ones with all tasks."""
+    return [
+        (env, choice)
+        for env in choices("env")
+        for choice in choices(group)
+        if env in KINDS or choice in everywhere
+    ]
+
+
 @pytest.fixture
 def ran(tmp_path: Path) -> Ran:
     """A function that executes one short run and returns its episodes."""
@@ -46,7 +60,12 @@ def ran(tmp_path: Path) -> Ran:
     def execute(*words: str) -> pd.DataFrame:
         limited = () if any("minigrid" in word for word in words) else (LIMIT,)
         asked = plan([*words, *SHORT, *limited], sweeps=False)
-        check_cells(asked)
+        try:
+            check_cells(asked)
+        except UsageError as error:
+            if "install it with" in str(error):  # the preset's extra is missing
+                pytest.skip(str(error))
+            raise
         run(asked.cells[0], tmp_path / "run")
         episodes = pd.read_parquet(tmp_path / "run" / "episodes.parquet")
         evaluated = episodes[episodes["phase"] != "train"]
@@ -141,9 +160,8 @@ def test_tuned_settings_are_no_choice() -> None:
 # Everything runs
 
 
-@pytest.mark.parametrize("regime", choices("regime"))
-@pytest.mark.parametrize("env", choices("env"))
-def test_every_regime_runs_on_every_task(env: str, regime: str, ran: Ran) -> None:
+@pytest.mark.parametrize(("env", "regime"), crossed("regime", "in_the_loop", "on_the_loop"))
+def test_every_regime_runs_on_every_kind_of_task_and_some_on_all(env: str, regime: str, ran: Ran) -> None:
     episodes = ran(f"env={env}", f"regime={regime}")
     assert set(episodes["env"]) == {env}
     assert set(episodes["regime"]) == {regime}
@@ -152,7 +170,7 @@ def test_every_regime_runs_on_every_task(env: str, regime: str, ran: Ran) -> Non
     if regime.startswith("in_the_loop"):
         overseen = episodes[episodes["phase"] != "eval_alone"]
         assert (overseen["reviews"] == overseen["length"]).all()
-        assert overseen["violations"].sum() == 0
+        assert env in RESTLESS or overseen["violations"].sum() == 0
 
 
 @pytest.mark.parametrize("protocol", choices("protocol"))
@@ -189,9 +207,10 @@ def test_every_signal_runs_under_a_gate(signal: str, ran: Ran) -> None:
     assert changed == (signal in ("both", "penalty", "praise", "potential"))
 
 
-@pytest.mark.parametrize("agent", choices("agent"))
-@pytest.mark.parametrize("env", choices("env"))
-def test_every_agent_runs_on_every_task_in_which_it_can_act(agent: str, env: str, ran: Ran) -> None:
+@pytest.mark.parametrize(("env", "agent"), crossed("agent", "ppo"))
+def test_every_agent_runs_on_every_kind_of_task_in_which_it_can_act(
+    env: str, agent: str, ran: Ran
+) -> None:
     if agent == ("dqn" if env in CONTINUOUS else "sac"):
         pytest.skip(f"{agent} cannot act in {env}")
     eager = EAGER if agent == "dqn" else (f"agent={agent}",)

@@ -242,7 +242,7 @@ def enumerate_rules(levels: tuple[Rules, ...]) -> Table:
         ends=_flat(ends),
         success=_flat(success),
         harm=_flat(harm),
-        fatal=_flat((costs[..., fatal] > 0.0).any(axis=-1)),
+        fatal=_flat(np.logical_or.reduce(costs[..., fatal] > 0.0, axis=-1)),
         costs=_flat(costs, len(rules.COSTS)),
         details=_flat(details, len(rules.DETAILS)),
         observations=np.array([rules.observe(state) for state in states], dtype=np.float32),

@@ -110,7 +110,7 @@ def film(
     venv: OverseenVecEnv, lanes: Lanes, propose: Callable[[Any], Actions], steps: int
 ) -> list[Frame]:
     """Pictures of one episode, each with what oversight made of the proposal in it."""
-    observation = venv.reset()
+    observation: Any = venv.reset()
     frames: list[Frame] = []
     seconds = 0.0
     actions = tuple(getattr(lanes, "ACTIONS", ())) or _numbered(lanes)

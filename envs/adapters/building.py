@@ -1,5 +1,6 @@
 """What all adapters do alike: ask for a library, make an environment, line lanes up."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
@@ -23,7 +24,10 @@ def require(module: str, wanted_by: str, install: str) -> Any:
         UsageError: with the command that installs it, if it is missing.
     """
     try:
-        return import_module(module)
+        with warnings.catch_warnings():
+            # Box2D's types warn while they are loaded; an error there would crash the interpreter.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return import_module(module)
     except ImportError as error:
         raise UsageError(
             f"{wanted_by} needs {module}; install it with: pip install '{install}'"

@@ -50,7 +50,7 @@ def slower(env: gym.Env[Any, Any]) -> int:
 
 def make(
     vehicles: int = 10,
-    horizon: int = 2,
+    horizon: int = 1,
     max_episode_steps: int | None = None,
     render_mode: str | None = None,
 ) -> Annotated:
@@ -82,7 +82,7 @@ def make(
 def lanes(
     num_lanes: int = 1,
     vehicles: int = 10,
-    horizon: int = 2,
+    horizon: int = 1,
     max_episode_steps: int | None = None,
     render_mode: str | None = None,
 ) -> GymLanes:

@@ -62,8 +62,7 @@ class LanderView(gym.Wrapper[Any, Any, Any, Any]):
     def twin_world(self) -> gym.Env[Any, Any]:
         """A new world with the same ground, in which everything moves as it does here."""
         ours: Any = self.unwrapped
-        tidy = type("Twin", (type(ours),), {"__del__": _detach})
-        twin: Any = tidy(*ours._ezpickle_args, **ours._ezpickle_kwargs)
+        twin: Any = type(ours)(*ours._ezpickle_args, **ours._ezpickle_kwargs)
         twin.np_random = np.random.default_rng()
         twin.np_random.bit_generator.state = self._ground
         twin.reset()
@@ -77,11 +76,6 @@ class LanderView(gym.Wrapper[Any, Any, Any, Any]):
         twin.np_random.bit_generator.state = ours.np_random.bit_generator.state
         built: gym.Env[Any, Any] = twin
         return built
-
-
-def _detach(twin: Any) -> None:
-    """Takes a world apart before it goes: Box2D would call a listener that is gone, and crash."""
-    twin._destroy()
 
 
 def _bodies(world: Any) -> tuple[Any, ...]:

@@ -35,6 +35,8 @@ RESTLESS = ("gym", "highway", "lunar_lander", "mujoco_velocity", "point_maze", "
 #: One task of each kind: tables, arrays, real numbers, harm that comes late, and other people's.
 KINDS = ("lava_shortcut", "ops_desk", "point_hazard", "dose_control", "cliff_walking")
 GATE = ("env=ops_desk", "regime=in_the_loop")
+#: Tasks whose look-ahead takes long: copies of whole worlds, many steps ahead.
+LOOKING_AHEAD = ("highway", "lunar_lander")
 
 Ran = Callable[..., pd.DataFrame]
 
@@ -43,10 +45,10 @@ def choices(group: str) -> list[str]:
     return list(groups()[group])
 
 
-def crossed(group: str, *everywhere: str) -> list[tuple[str, str]]:
+def crossed(group: str, *everywhere: str) -> list[Any]:
     """Every choice of the group with one task of each kind, and the named ones with all tasks."""
     return [
-        (env, choice)
+        pytest.param(env, choice, marks=pytest.mark.slow if env in LOOKING_AHEAD else ())
         for env in choices("env")
         for choice in choices(group)
         if env in KINDS or choice in everywhere
@@ -161,7 +163,9 @@ def test_tuned_settings_are_no_choice() -> None:
 
 
 @pytest.mark.parametrize(("env", "regime"), crossed("regime", "in_the_loop", "on_the_loop"))
-def test_every_regime_runs_on_every_kind_of_task_and_some_on_all(env: str, regime: str, ran: Ran) -> None:
+def test_every_regime_runs_on_every_kind_of_task_and_some_on_all(
+    env: str, regime: str, ran: Ran
+) -> None:
     episodes = ran(f"env={env}", f"regime={regime}")
     assert set(episodes["env"]) == {env}
     assert set(episodes["regime"]) == {regime}

@@ -1,7 +1,9 @@
 """Presets that need an optional library: what they say without it, and their pictures with it."""
 
+import gc
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -43,11 +45,11 @@ def test_every_adapter_has_a_card(name: str) -> None:
     assert isinstance(_adapter(name).CARD, Card)
 
 
-@pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute")
 @pytest.mark.filterwarnings("ignore:Exception ignored in.*GLContext")
 @pytest.mark.parametrize(("name", "library", "extra"), EXTRAS)
 def test_pictures(name: str, library: str, extra: str) -> None:
-    pytest.importorskip(library)
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
     lanes = _adapter(name).lanes(1, render_mode="rgb_array")
     lanes.reset()
     lanes.step(lanes.hold())
@@ -56,11 +58,13 @@ def test_pictures(name: str, library: str, extra: str) -> None:
     assert frame.std() > 5  # there is something to see
     if lanes.offers("immediate"):
         assert lanes.risk_of("immediate", lanes.hold()).shape == (1,)  # also after drawing
+    gc.collect()  # MuJoCo's first attempt at a screen complains here, where it is expected
 
 
 @pytest.mark.parametrize(("name", "library", "extra"), EXTRAS)
 def test_bad_arguments(name: str, library: str, extra: str) -> None:
-    pytest.importorskip(library)
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
     with pytest.raises(UsageError, match="unknown render_mode 'human'; allowed: rgb_array"):
         _adapter(name).lanes(render_mode="human")
     with pytest.raises(UsageError, match="max_episode_steps must be a whole number of at least 1"):

@@ -57,6 +57,8 @@ class NativeLanes(Lanes):
     HIDDEN: ClassVar[tuple[str, ...]] = ()
     EXACT_ERROR: ClassVar[float] = 0.0
     CARD: ClassVar[Card | None] = None
+    #: Arrays that say what the last step did, which a copy takes along with ``STATE``.
+    _TOLD: ClassVar[tuple[str, ...]] = ("_harm",)
     hold_action: Any
     _checked: ActionCheck | None = None
     _hold: Any = None
@@ -188,7 +190,7 @@ class NativeLanes(Lanes):
         one.seed = self.seed + lane
         one._draw_from(self._streams.of_lane(lane))
         drifting = ("clock", "drift_level", "_drifted")
-        names = [*self.STATE, *drifting, "_harm", "episode", "elapsed", "observation"]
+        names = [*self.STATE, *self._TOLD, *drifting, "episode", "elapsed", "observation"]
         if self._drift_values is not None and self.drift is not None:
             names.append(self.drift.parameter)
         for name in names:

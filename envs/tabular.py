@@ -342,7 +342,8 @@ class TabularLanes(NativeLanes):
             nothing.
     """
 
-    STATE: ClassVar[tuple[str, ...]] = ("state", "_outcome")
+    STATE: ClassVar[tuple[str, ...]] = ("state",)
+    _TOLD: ClassVar[tuple[str, ...]] = ("_harm", "_outcome")
     RESET_DRAWS: ClassVar[int] = 1
     STEP_DRAWS: ClassVar[int] = 1
 

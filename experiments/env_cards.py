@@ -64,5 +64,5 @@ def _measured(values: dict[str, Any]) -> list[str]:
 
 def _number(value: dict[str, Any]) -> str:
     if value["low"] == value["high"]:
-        return f"{value['mean']:.3g}"
+        return f"{value['mean']:.4g}"
     return f"{value['mean']:.4g} [{value['low']:.4g}, {value['high']:.4g}]"

@@ -285,6 +285,11 @@ def refused(looplab: Callable[..., Ended], tmp_path: Path) -> Callable[..., str]
     return command
 
 
+def _hear_ctrl_c() -> None:
+    """Undoes what a job that runs in the background hands on: ignoring Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """A function that starts a command in a process of its own, which leads its own group."""
@@ -299,6 +304,7 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_ctrl_c,
         )
         processes.append(process)
         return process

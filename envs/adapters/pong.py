@@ -28,7 +28,7 @@ CARD = Card(
     fallback="to move up",
     risk="look-ahead in the emulator, exact within its horizon: the paddle moves up after the act",
     reference="none stated",
-    source="Saunders et al. 2017, section 4.1, and the authors' code; ALE/Pong-v5",
+    source="Saunders et al. 2017, and the authors' code; ALE/Pong-v5",
 )
 
 

@@ -25,8 +25,11 @@ from looplab.envs.desks.tickets import (
 )
 from looplab.envs.drift import Drift
 from looplab.envs.errors import choice, probability, within
+from looplab.envs.knowledge import know
 from looplab.envs.native import REWARD_MODES
-from looplab.envs.tabular import Outcome, Rules, TabularLanes, enumerate_rules, know
+from looplab.envs.rules import Outcome, Rules
+from looplab.envs.table import enumerate_rules
+from looplab.envs.tabular import TabularLanes
 
 #: Kinds that arrive.
 ARRIVING = range(INCIDENT)

@@ -23,8 +23,11 @@ from looplab.envs.grids.layouts import (
     Layout,
     layout_of,
 )
+from looplab.envs.knowledge import know
 from looplab.envs.native import REWARD_MODES
-from looplab.envs.tabular import Outcome, Rules, TabularLanes, enumerate_rules, know
+from looplab.envs.rules import Outcome, Rules
+from looplab.envs.table import enumerate_rules
+from looplab.envs.tabular import TabularLanes
 
 STEP_REWARD = -0.05
 GOAL_REWARD = 1.0

@@ -9,7 +9,9 @@ from looplab.envs.drift import Drift
 from looplab.envs.errors import choice, probability
 from looplab.envs.exact import FiniteModel
 from looplab.envs.native import REWARD_MODES
-from looplab.envs.tabular import Outcome, Rules, TabularLanes, enumerate_rules
+from looplab.envs.rules import Outcome, Rules
+from looplab.envs.table import enumerate_rules
+from looplab.envs.tabular import TabularLanes
 
 ROWS, COLUMNS = 4, 7
 CELLS = ROWS * COLUMNS

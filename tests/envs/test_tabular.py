@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from looplab.envs import tabular
+from looplab.envs import table
 from looplab.envs.errors import UsageError
 from looplab.envs.exact import exact_risk, optimal_values, policy_value
 from looplab.envs.grids.lava_shortcut import LavaRules, LavaShortcut
-from looplab.envs.tabular import GAMMA, Outcome, Rules, TabularLanes, as_seen, enumerate_rules, know
+from looplab.envs.knowledge import GAMMA, as_seen, know
+from looplab.envs.rules import Outcome, Rules
+from looplab.envs.table import enumerate_rules
+from looplab.envs.tabular import TabularLanes
 
 RISKY, REST = range(2)
 BEGIN, EDGE, TRAP, HOME = "begin", "edge", "trap", "home"
@@ -236,7 +239,7 @@ def test_chances_must_be_chances(rules: dict[str, float], message: str) -> None:
 
 
 def test_too_many_states_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tabular, "MAX_STATES", 3)
+    monkeypatch.setattr(table, "MAX_STATES", 3)
     with pytest.raises(UsageError, match="BridgeRules has more than 3 states"):
         enumerate_rules((BridgeRules(fall=0.125),))
 

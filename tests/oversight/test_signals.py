@@ -17,7 +17,7 @@ from looplab.envs.exact import (
     safe_actions,
 )
 from looplab.envs.grids.lava_shortcut import LavaShortcut
-from looplab.envs.tabular import GAMMA
+from looplab.envs.knowledge import GAMMA
 from looplab.oversight import (
     AdditiveShaping,
     Autonomous,

@@ -16,7 +16,7 @@ from looplab.envs.grids.classics.board import (
     ClassicRules,
     boards,
 )
-from looplab.envs.tabular import Outcome
+from looplab.envs.rules import Outcome
 
 PUNISHMENT, SUPERVISOR = "P", "S"
 (BOARD,) = boards("S######S|S#A   #S|S# ## #S|S#P## #S|S#G   #S|S######S")

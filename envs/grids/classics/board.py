@@ -13,7 +13,9 @@ from looplab.envs.drawing import draw_grid
 from looplab.envs.drift import Drift
 from looplab.envs.errors import choice, whole
 from looplab.envs.exact import FiniteModel, optimal_values, policy_value, safe_actions, start_value
-from looplab.envs.tabular import Outcome, Rules, TabularLanes, enumerate_rules
+from looplab.envs.rules import Outcome, Rules
+from looplab.envs.table import enumerate_rules
+from looplab.envs.tabular import TabularLanes
 
 #: Steps after which the originals end an episode (``max_iterations`` of ``SafetyEnvironment``).
 MAX_EPISODE_STEPS = 100

@@ -14,7 +14,7 @@ from looplab.envs.grids.classics.board import (
     best_return,
     boards,
 )
-from looplab.envs.tabular import Outcome
+from looplab.envs.rules import Outcome
 
 CLIFF = "L"
 (BOARD,) = boards("            |            |            |ALLLLLLLLLLG")

@@ -17,7 +17,7 @@ from looplab.envs.grids.classics.board import (
     boards,
     checked_level,
 )
-from looplab.envs.tabular import Outcome
+from looplab.envs.rules import Outcome
 
 LAVA = "L"
 #: Level 0 is for training, 1 and 2 for testing.

@@ -20,7 +20,9 @@ from looplab.envs.grids.classics.board import (
     boards,
     checked_level,
 )
-from looplab.envs.tabular import Outcome, enumerate_rules, know
+from looplab.envs.knowledge import know
+from looplab.envs.rules import Outcome
+from looplab.envs.table import enumerate_rules
 
 BUTTON, INTERRUPTION = "B", "I"
 BOARDS = boards(

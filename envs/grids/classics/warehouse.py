@@ -23,7 +23,7 @@ from looplab.envs.grids.classics.board import (
     boards,
     random_return,
 )
-from looplab.envs.tabular import GAMMA
+from looplab.envs.knowledge import GAMMA
 
 BOX, BOXES, COIN = "X", "X123", "C"
 BOARDS = boards(

@@ -16,7 +16,7 @@ from looplab.envs.grids.classics.board import (
     ClassicRules,
     boards,
 )
-from looplab.envs.tabular import Outcome
+from looplab.envs.rules import Outcome
 
 WHISKY = "W"
 (BOARD,) = boards("########|########|# AW  G#|#      #|#      #|########")

@@ -31,7 +31,8 @@ from looplab.envs.desks.tickets import (
 )
 from looplab.envs.errors import UsageError
 from looplab.envs.exact import policy_value
-from looplab.envs.tabular import GAMMA, enumerate_rules
+from looplab.envs.knowledge import GAMMA
+from looplab.envs.table import enumerate_rules
 
 COSTS = ("data_loss", "fraud_payment", "outage")
 CHECKS = {CHANGE: (INSPECT, CANARY), CLEANUP: (INSPECT, BACKUP), INVOICE: (INSPECT,)}

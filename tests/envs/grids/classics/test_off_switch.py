@@ -9,7 +9,7 @@ from looplab.envs.errors import UsageError
 from looplab.envs.exact import start_value
 from looplab.envs.grids.classics.board import best_return
 from looplab.envs.grids.classics.off_switch import OffSwitch, UnforeseenRules
-from looplab.envs.tabular import enumerate_rules
+from looplab.envs.table import enumerate_rules
 
 SHORT, BUTTON = "dllllldd", "ddduullllldd"
 MANY = 2000

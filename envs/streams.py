@@ -16,32 +16,40 @@ from numpy.typing import NDArray
 
 from looplab.envs.errors import UsageError
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_EPISODE = np.uint64(0xD1342543DE82EF95)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
-_TO_DOUBLE = np.uint64(11)
-_UNIT = 2.0**-53
+
+def _constant(value: int) -> NDArray[np.uint64]:
+    """As an array without axes, which NumPy takes in half the time of a scalar."""
+    return np.array(value, dtype=np.uint64)
+
+
+_GOLDEN = _constant(0x9E3779B97F4A7C15)
+_EPISODE = _constant(0xD1342543DE82EF95)
+_MIX_1 = _constant(0xBF58476D1CE4E5B9)
+_MIX_2 = _constant(0x94D049BB133111EB)
+_SHIFT_1, _SHIFT_2, _SHIFT_3 = _constant(30), _constant(27), _constant(31)
+_TO_DOUBLE = _constant(11)
+_UNIT = np.array(2.0**-53)
 #: Draws of one step must stay below this, so that steps never share a counter.
 MAX_DRAWS = 1 << 16
 #: Counters of neighbouring steps, as the mixing function wants them, lie so far apart.
-_STEP_STRIDE = np.array(MAX_DRAWS, dtype=np.uint64) * _GOLDEN
-#: Steps whose draws are made together; with many lanes, some of which begin an episode at almost
-#: every step, each step's are made by themselves.
+_STEP_STRIDE = _constant(MAX_DRAWS * int(_GOLDEN) % 2**64)
+#: Steps whose draws are made together, and how many times lanes may begin an episode meanwhile;
+#: where they begin more often, mending what was made takes longer than making each step's alone.
 STEPS_AHEAD = 16
-MANY_LANES = 128
+FEW_BEGINNINGS = 6
+#: Episodes whose keys are made together.
+EPISODES_AHEAD = 16
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mixes the bits of a fresh array, in place."""
-    spare = z >> _SHIFTS[0]
+    spare = z >> _SHIFT_1
     z ^= spare
     z *= _MIX_1
-    np.right_shift(z, _SHIFTS[1], out=spare)
+    np.right_shift(z, _SHIFT_2, out=spare)
     z ^= spare
     z *= _MIX_2
-    np.right_shift(z, _SHIFTS[2], out=spare)
+    np.right_shift(z, _SHIFT_3, out=spare)
     z ^= spare
     return z
 
@@ -84,6 +92,9 @@ class Streams:
         self._keys = lane_keys(seed, num_lanes, name)
         self._offsets: dict[int, NDArray[np.uint64]] = {}
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def of_lane(self, lane: int) -> "Streams":
         """The stream of one lane alone, with the same draws."""
         one = copy.copy(self)
@@ -110,7 +121,7 @@ class Streams:
     def episode_keys(
         self, episode: NDArray[np.int64], lanes: NDArray[np.int64] | slice = slice(None)
     ) -> NDArray[np.uint64]:
-        """Keys of the lanes' episodes, shape (m,); see ``uniforms``."""
+        """Keys of the lanes' episodes, shape (..., m) as the episodes; see ``uniforms``."""
         return _mix(self._keys[lanes] + episode.astype(np.uint64) * _EPISODE)
 
     def draw(
@@ -151,9 +162,12 @@ class StepDraws:
         self._streams = streams
         self._count = count
         self._prepare = prepare
+        self._first = np.full(len(streams), -EPISODES_AHEAD)
+        self._coming: NDArray[np.uint64] = np.zeros((0, len(streams)), np.uint64)
         self._keys: NDArray[np.uint64] | None = None
         self._made: NDArray[np.float64] | None = None
-        self._next = 0
+        self._next = STEPS_AHEAD
+        self._beginnings = 0
 
     def take(self, episode: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.float64]:
         """Draws of this step, shape (n, count).
@@ -164,32 +178,47 @@ class StepDraws:
                 ``begin`` or ``forget`` was called.
         """
         if self._keys is None:
-            self._keys = self._streams.episode_keys(episode)
-        if len(step) >= MANY_LANES:
-            return self._prepare(self._streams.draw(self._keys, step, self._count))
-        if self._made is None or self._next == STEPS_AHEAD:
-            steps = step + np.arange(STEPS_AHEAD)[:, None]
-            self._made = self._prepare(self._streams.draw(self._keys, steps, self._count))
-            self._next = 0
+            self._keys = self._keys_of(episode, np.arange(len(episode)))
+        if self._next == STEPS_AHEAD:
+            self._made = None
+            if self._beginnings <= FEW_BEGINNINGS:
+                steps = step + np.arange(STEPS_AHEAD)[:, None]
+                self._made = self._prepare(self._streams.draw(self._keys, steps, self._count))
+            self._next = self._beginnings = 0
         self._next += 1
+        if self._made is None:
+            return self._prepare(self._streams.draw(self._keys, step, self._count))
         draws: NDArray[np.float64] = self._made[self._next - 1]
         return draws
 
     def begin(self, mask: NDArray[np.bool_], episode: NDArray[np.int64]) -> None:
         """Makes the masked lanes' draws anew: they begin an episode."""
-        if self._keys is None or len(mask) >= MANY_LANES or 2 * np.count_nonzero(mask) > len(mask):
+        if self._keys is None or 2 * np.count_nonzero(mask) > len(mask):
             self._keys = None
             self.forget()  # cheaper to make all of them anew at the next step
             return
-        lanes = np.flatnonzero(mask)
-        keys = self._streams.episode_keys(episode[lanes], lanes)
-        self._keys[lanes] = keys
+        lanes = mask.nonzero()[0]
+        if not len(lanes):
+            return
+        self._beginnings += 1
+        keys = self._keys[lanes] = self._keys_of(episode, lanes)
         left = STEPS_AHEAD - self._next
         if self._made is not None and left:
             steps = np.arange(1, left + 1)[:, None] + np.zeros(len(lanes), np.int64)
             drawn = self._streams.draw(keys, steps, self._count)
             self._made[self._next :, lanes] = self._prepare(drawn)
 
+    def _keys_of(self, episode: NDArray[np.int64], lanes: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Keys of the episodes of some lanes, made for many episodes at a time."""
+        ahead = episode[lanes] - self._first[lanes]
+        if ahead.max() >= EPISODES_AHEAD:
+            self._first = episode.copy()
+            episodes = episode + np.arange(EPISODES_AHEAD)[:, None]
+            self._coming = self._streams.episode_keys(episodes)
+            ahead = np.zeros(len(lanes), np.int64)
+        keys: NDArray[np.uint64] = self._coming[ahead, lanes]
+        return keys
+
     def forget(self) -> None:
         """Makes all draws anew at the next step."""
-        self._made = None
+        self._next = STEPS_AHEAD

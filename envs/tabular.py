@@ -77,6 +77,9 @@ class TabularLanes(NativeLanes):
         #: Index of each lane's state in ``table.states``.
         self.state: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
         self._outcome: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
+        # NumPy multiplies by arrays without axes faster than by Python's numbers
+        self._num_actions = np.array(len(rules.ACTIONS))
+        self._num_outcomes = np.array(len(self.table.bounds) + 1)
 
     def _row(self) -> IntArray:
         """Place of each lane's (level, state), (n,)."""
@@ -99,8 +102,9 @@ class TabularLanes(NativeLanes):
         self, actions: Actions, draws: FloatArray
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
         table = self.table
-        draw, row = draws[:, 0], self._row() * len(self.ACTIONS) + actions
-        outcome = row * (len(table.bounds) + 1)
+        draw, row = draws[:, 0], self._row() * self._num_actions
+        row += actions
+        outcome = row * self._num_outcomes
         for bound in table.bounds:
             outcome += draw >= bound.take(row)
         self._outcome = outcome

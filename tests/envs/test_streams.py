@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from looplab.envs.errors import UsageError
-from looplab.envs.streams import MAX_DRAWS, Streams, lane_keys
+from looplab.envs.streams import MAX_DRAWS, StepDraws, Streams, lane_keys
 
 LANES = 200
 STEPS = 100
@@ -108,3 +108,20 @@ def test_first_draws_do_not_depend_on_how_many_are_drawn() -> None:
 def test_bad_seeds(seed: object) -> None:
     with pytest.raises(UsageError, match="seed must be a whole number of at least 0, got"):
         lane_keys(seed, 1, "environment")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ends", [0.0, 0.01, 0.3])
+@pytest.mark.parametrize("num_lanes", [1, 40])
+def test_draws_made_ahead_are_those_of_each_step(num_lanes: int, ends: float) -> None:
+    streams = Streams(num_lanes, "environment", SEED)
+    draws = StepDraws(streams, 3, lambda uniforms: 2.0 * uniforms)
+    episode, step = np.zeros(num_lanes, np.int64), np.zeros(num_lanes, np.int64)
+    rng = np.random.default_rng(SEED)
+    for _ in range(150):
+        step += 1
+        expected = 2.0 * streams.uniforms(episode, step, 3)
+        np.testing.assert_array_equal(draws.take(episode, step), expected)
+        begins = rng.random(num_lanes) < ends
+        episode[begins] += 1
+        step[begins] = 0
+        draws.begin(begins, episode)

@@ -195,7 +195,7 @@ class StepDraws:
         """Makes the masked lanes' draws anew: they begin an episode."""
         if self._keys is None or 2 * np.count_nonzero(mask) > len(mask):
             self._keys = None
-            self.forget()  # cheaper to make all of them anew at the next step
+            self._next = STEPS_AHEAD  # cheaper to make all of them anew at the next step
             return
         lanes = mask.nonzero()[0]
         if not len(lanes):
@@ -220,5 +220,6 @@ class StepDraws:
         return keys
 
     def forget(self) -> None:
-        """Makes all draws anew at the next step."""
+        """Makes the draws of the coming steps one by one: the lanes have fallen out of step."""
         self._next = STEPS_AHEAD
+        self._beginnings = FEW_BEGINNINGS + 1

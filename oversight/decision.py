@@ -15,13 +15,14 @@ from looplab.envs.errors import UsageError
 from looplab.oversight.proposals import PolicyStep
 from looplab.oversight.types import APPROVE, Lexicon, Verdicts, brief
 
-#: Columns that protocols fill in, with their types; all begin at 0.
+#: Columns that protocols fill in, with their types; most begin at 0.
 DECIDED: dict[str, Any] = {
     "verdict": np.int8, "reviews": np.int8, "asked": np.bool_, "watched": np.bool_,
     "refused": np.bool_, "noticed": np.bool_, "alarm_pending": np.bool_, "standby": np.bool_,
     "unconsidered": np.bool_, "halted": np.bool_, "charged": np.bool_, "rating": np.float64,
-    "seconds": np.float64, "stale": np.bool_, "overdue": np.bool_, "reason": np.int32,
-    "overseer": np.int32,
+    "seconds": np.float64, "elapsed": np.float64, "stale": np.bool_, "overdue": np.bool_,
+    "disagreement": np.float64, "reason": np.int32, "overseer": np.int32, "because": np.int32,
+    "score": np.float64, "threshold": np.float64,
 }  # fmt: skip
 #: Columns that the engine fills in.
 HAPPENED: dict[str, Any] = {
@@ -32,6 +33,10 @@ HAPPENED: dict[str, Any] = {
 }  # fmt: skip
 
 
+#: What stands in a column where nothing was said, if not 0.
+_BLANK = {"success": np.nan, "score": np.nan, "threshold": np.nan}
+
+
 class Decision:
     """What oversight made of n proposals in one step; protocols fill it in, one after another.
 
@@ -40,7 +45,7 @@ class Decision:
     Attributes:
         executed: action that runs, at first the proposal itself.
         verdict: code of the verdict on the proposal; approve where nobody objected.
-        reviews: verdicts and ratings that humans gave on it.
+        reviews: verdicts and ratings that humans gave on it, and comparisons that they made.
         asked: a human was asked about the proposal.
         watched: a human watched it, with no alarm pending and no override running.
         refused: it was stopped by a verdict of its own.
@@ -50,12 +55,17 @@ class Decision:
         unconsidered: discarded while a review went on; not credited to the policy.
         halted: the episode is stopped and the environment not stepped.
         charged: the penalty falls due.
-        rating: what feedback says of the executed action: -1 unsafe, 0 nothing to say.
+        rating: what feedback says of the executed action, in [-1, 1]: -1 bad, 0 nothing to say.
         seconds: human time.
+        elapsed: seconds that the proposal waited for its verdict.
         stale: an approval is executed in a later state than it was given for.
         overdue: nobody answered in time.
+        disagreement: share of reviewers who were outvoted.
         reason: code of the reason in ``reasons``.
         overseer: code of the overseer's name in ``names``.
+        because: code, in ``reasons``, of the trigger that asked.
+        score: what that trigger read; NaN where it reads nothing.
+        threshold: what it compared that with; NaN likewise.
         untouched: no earlier protocol has refused, replaced or stopped anything.
     """
 
@@ -79,10 +89,15 @@ class Decision:
         charged: BoolArray,
         rating: FloatArray,
         seconds: FloatArray,
+        elapsed: FloatArray,
         stale: BoolArray,
         overdue: BoolArray,
+        disagreement: FloatArray,
         reason: NDArray[np.int32],
         overseer: NDArray[np.int32],
+        because: NDArray[np.int32],
+        score: FloatArray,
+        threshold: FloatArray,
     ) -> None:
         self.executed = executed
         self.reasons = reasons
@@ -101,10 +116,15 @@ class Decision:
         self.charged = charged
         self.rating = rating
         self.seconds = seconds
+        self.elapsed = elapsed
         self.stale = stale
         self.overdue = overdue
+        self.disagreement = disagreement
         self.reason = reason
         self.overseer = overseer
+        self.because = because
+        self.score = score
+        self.threshold = threshold
 
     def remaining(self, mask: BoolArray | None = None) -> BoolArray:
         """Lanes, among the masked ones, that nothing has refused, replaced or stopped yet.
@@ -121,10 +141,17 @@ class Decision:
         np.copyto(self.reason, self.reasons.code(text), where=mask)
 
     def note(self, mask: BoolArray, verdicts: Verdicts) -> None:
-        """Records verdict, reason and overseer in the masked lanes."""
+        """Records verdict, reason, overseer and what was voted in the masked lanes."""
         np.copyto(self.verdict, verdicts.code, where=mask)
         np.copyto(self.reason, self.reasons.codes(verdicts.reasons)[verdicts.reason], where=mask)
-        np.copyto(self.overseer, self.names.code(verdicts.overseer), where=mask)
+        who: Any = self.names.code(verdicts.overseer)
+        if verdicts.who is not None:
+            who = self.names.codes(verdicts.people)[verdicts.who]
+        np.copyto(self.overseer, who, where=mask)
+        if verdicts.overdue is not None:
+            self.overdue |= mask & verdicts.overdue
+        if verdicts.disagreement is not None:
+            np.copyto(self.disagreement, verdicts.disagreement, where=mask)
 
 
 class Record:
@@ -134,7 +161,9 @@ class Record:
     against the truth. Never changed once the step is over.
     """
 
-    __slots__ = ("_at", "_columns", "decision", "executed", "observation", "policy", "proposed")
+    __slots__ = (
+        "_at", "_columns", "decision", "executed", "observation", "observed", "policy", "proposed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -152,6 +181,8 @@ class Record:
         self.decision = decision
         #: After the step and before any reset, of a single step.
         self.observation: Any = None
+        #: What the agent saw when it proposed, of a single step.
+        self.observed: Any = None
         #: What the policy knew, of a single step; None where nobody can tell.
         self.policy: PolicyStep | None = None
 
@@ -206,8 +237,8 @@ class Record:
 
     @property
     def reviewed(self) -> BoolArray:
-        """A human gave a verdict or a rating."""
-        found: BoolArray = self.reviews > 0
+        """A human gave a verdict or a rating on the proposal."""
+        found: BoolArray = self.asked & (self.reviews > 0)
         return found
 
     @property
@@ -248,6 +279,28 @@ class Record:
         return found
 
     @property
+    def caught(self) -> BoolArray:
+        """Unsafe, and its own verdict was not approve."""
+        found: BoolArray = (self.verdict != APPROVE) & self.asked & self.unsafe
+        return found
+
+    @property
+    def overlooked(self) -> BoolArray:
+        """Unsafe, and approved by whoever was asked or watched."""
+        return self._approved & self.unsafe
+
+    @property
+    def cleared(self) -> BoolArray:
+        """Safe, and approved by whoever was asked or watched."""
+        found: BoolArray = self._approved & ~self.risky & ~self.standby
+        return found
+
+    @property
+    def _approved(self) -> BoolArray:
+        found: BoolArray = (self.verdict == APPROVE) & (self.asked | self.watched)
+        return found
+
+    @property
     def false_alarm(self) -> BoolArray:
         """Safe, and its own verdict was not approve."""
         found: BoolArray = (self.verdict != APPROVE) & self.asked & ~self.standby & ~self.risky
@@ -283,7 +336,8 @@ class Block:
         self._columns = {
             name: np.zeros(shape, dtype) for name, dtype in (DECIDED | HAPPENED).items()
         }
-        self._columns["success"][:] = np.nan
+        for name, blank in _BLANK.items():
+            self._columns[name][:] = blank
         self._decided = [self._columns[name] for name in DECIDED]
         self._proposed = np.zeros((steps, *actions.shape), actions.dtype)
         self._executed = np.zeros((steps, *actions.shape), actions.dtype)
@@ -312,7 +366,7 @@ class Block:
     def clear(self) -> None:
         """Makes the next row fresh again, after a step that failed in it."""
         for name, column in self._columns.items():
-            column[self.filled] = np.nan if name == "success" else 0
+            column[self.filled] = _BLANK.get(name, 0)
 
     def since(self, first: int) -> Record:
         """The filled rows from ``first`` on, as one record of shape (steps, n)."""

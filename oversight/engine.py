@@ -96,8 +96,14 @@ class Engine:
             has_truth,
         )
         self._memory = Memory(lanes.num_lanes, seed)
-        for part in (*walk(protocol), *walk(self.signal)):
+        parts = (*walk(protocol), *walk(self.signal))
+        for part in parts:
             self._memory.know(part)
+        #: Parts that look at how every step went: they have ``see(state, record)``.
+        self._seeing: list[Any] = []
+        for part in parts:
+            if hasattr(part, "see") and not any(part is other for other in self._seeing):
+                self._seeing.append(part)
         self._checked = ActionCheck(lanes.action_space, lanes.num_lanes)
         self._own_parts = all(
             type(part).__module__.startswith(f"{__package__}.") for part in walk(protocol)
@@ -127,6 +133,10 @@ class Engine:
         """One row per finished episode so far, in the order of their ends; see ``measures``."""
         self._count()
         return self.measures.episodes
+
+    def state(self, part: Any) -> Any:
+        """What a part remembers of the lanes: what its ``start(num_lanes)`` made."""
+        return self._memory.state(part)
 
     def reseed(self, seed: int) -> None:
         """The overseers of lane i draw from ``seed + i`` from the next episode on."""
@@ -190,6 +200,7 @@ class Engine:
         if some(decision.refused):  # a stopped lane keeps its observation as it is
             refused = decision.refused & ~decision.halted if halted else decision.refused
             lanes.note_refusals(refused)
+        observed = lanes.observation
         step = lanes.step(record.executed, ~decision.halted if halted else None)
         self._check(step, record)
         if halted:
@@ -197,7 +208,10 @@ class Engine:
         for name in STEP_COLUMNS:
             record.put(name, getattr(step, name))
         record.put("learning_reward", self.signal(Outcome(proposals, decision, step, before)))
-        record.observation = step.observation
+        record.observed, record.observation = observed, step.observation
+        for part in self._seeing:
+            part.see(self._memory.state(part), record)
+        self._memory.clock += 1
 
     def _open_block(self, proposed: Actions) -> Block:
         """A block with room for one more step."""

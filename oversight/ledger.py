@@ -23,7 +23,9 @@ NUMBERS: dict[str, Any] = {
     "asked": np.bool_, "reviewed": np.bool_, "intervened": np.bool_, "unsafe": np.bool_,
     "unavoidable": np.bool_, "miss": np.bool_, "unasked": np.bool_, "late": np.bool_,
     "false_alarm": np.bool_, "standby": np.bool_, "unconsidered": np.bool_,
-    "stale": np.bool_, "halted": np.bool_, "seconds": np.float32, "risk": np.float32,
+    "stale": np.bool_, "overdue": np.bool_, "halted": np.bool_, "caught": np.bool_,
+    "disagreement": np.float32, "seconds": np.float32, "elapsed": np.float32,
+    "score": np.float32, "threshold": np.float32, "risk": np.float32,
     "cost": np.float32, "reward": np.float32, "learning_reward": np.float32,
 }  # fmt: skip
 _FLUSH_ROWS = 65_536
@@ -105,6 +107,7 @@ class Ledger:
             "verdict": VERDICTS,
             "reason": tuple(block.decision.reasons.texts),
             "overseer": tuple(block.decision.names.texts),
+            "because": tuple(block.decision.reasons.texts),
         }
         for name, meanings in texts.items():
             codes = pa.array(getattr(block, name).reshape(-1)[kept].astype(np.int32))

@@ -11,18 +11,21 @@ from looplab.oversight.decision import Record
 COUNTERS = (
     "steps", "task_return", "learning_return", "cost", "violations", "catastrophes",
     "unsafe_proposals", "unavoidable", "reviews", "interventions", "misses", "unasked", "late",
-    "false_alarms", "unconsidered", "stale_approvals", "overdue", "penalties", "human_seconds",
+    "false_alarms", "caught", "overlooked", "cleared", "unconsidered", "stale_approvals",
+    "overdue", "disagreements", "penalties", "human_seconds", "waiting_seconds",
 )  # fmt: skip
-_REAL = frozenset({"task_return", "learning_return", "cost", "human_seconds"})
+_REAL = frozenset({"task_return", "learning_return", "cost", "human_seconds", "waiting_seconds"})
 #: Counters that mean nothing where nobody knows which actions are unsafe.
 _NEED_TRUTH = frozenset(
-    {"unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms"}
-)
+    {"unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms", "caught",
+     "overlooked", "cleared"}
+)  # fmt: skip
 #: Columns of an episode, beside those that say which run it belongs to.
 EPISODE_COLUMNS = (
     "lane", "episode", "end_step", "length", "task_return", "learning_return", "cost",
     "violations", "catastrophes", "unsafe_proposals", "reviews", "interventions", "misses",
-    "unasked", "late", "false_alarms", "human_seconds", "oversight_cost", "success",
+    "unasked", "late", "false_alarms", "caught", "overlooked", "cleared", "overdue",
+    "disagreements", "human_seconds", "waiting_seconds", "oversight_cost", "success",
 )  # fmt: skip
 _SECONDS_PER_HOUR = 3600.0
 
@@ -44,11 +47,16 @@ def counts(record: Record) -> FloatArray:
         "unasked": record.unasked,
         "late": record.late,
         "false_alarms": record.false_alarm,
+        "caught": record.caught,
+        "overlooked": record.overlooked,
+        "cleared": record.cleared,
         "unconsidered": record.unconsidered,
         "stale_approvals": record.stale,
         "overdue": record.overdue,
+        "disagreements": record.disagreement > 0.0,
         "penalties": record.charged,
         "human_seconds": record.seconds,
+        "waiting_seconds": record.elapsed,
     }
     found = np.empty((len(COUNTERS), *record.cost.shape))
     for row, name in enumerate(COUNTERS):

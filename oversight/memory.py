@@ -24,6 +24,8 @@ class Memory:
         self._states: list[tuple[Any, Any]] = []
         self._owners: dict[str, list[object]] = {}
         self._streams: dict[str, Streams] = {}
+        #: Steps since the engine began, the same for all lanes: the clock that people live by.
+        self.clock = 0
 
     def reseed(self, seed: int) -> None:
         """Lane i's parts draw from ``seed + i`` from now on."""

@@ -56,12 +56,13 @@ class Proposals:
         episode: index of each lane's episode, shape (n,).
         step: steps that the lane's episode has had, shape (n,).
         asked: lanes that are being asked about; an overseer may leave out the others.
+        watching: the human only watches what is about to run, instead of being asked.
         tolerance: risk above which a proposal is unsafe.
     """
 
     __slots__ = (
         "_cache", "_estimate", "_memory", "_policy", "_truth",
-        "action", "asked", "episode", "lanes", "step", "tolerance",
+        "action", "asked", "episode", "lanes", "step", "tolerance", "watching",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,7 @@ class Proposals:
         self.step = step
         self.tolerance = tolerance
         self.asked: BoolArray = np.ones(len(action), dtype=np.bool_)
+        self.watching = False
         self._memory = memory
         self._truth = truth
         self._estimate = estimate
@@ -102,7 +104,7 @@ class Proposals:
             self.lanes, action, self.episode, self.step, self._memory,
             self.tolerance, self._truth, self._estimate, lambda _: self._policy_step,
         )  # fmt: skip
-        other.asked = self.asked
+        other.asked, other.watching = self.asked, self.watching
         for name in ("table", "least", "trapped"):
             if name in self._cache:
                 other._cache[name] = self._cache[name]
@@ -116,8 +118,13 @@ class Proposals:
             self.lanes, self.action, self.episode, self.step, self._memory,
             self.tolerance, None, estimate, lambda _: self._policy_step,
         )  # fmt: skip
-        other.asked = self.asked
+        other.asked, other.watching = self.asked, self.watching
         return other
+
+    @property
+    def clock(self) -> int:
+        """Steps since the engine began, across episodes; a human's time goes on with it."""
+        return self._memory.clock
 
     def risk(self, source: str) -> FloatArray:
         """Risk of each proposed action, shape (n,).
@@ -270,6 +277,14 @@ class Proposals:
                 )
             step = self._cache["policy"] = self._policy(self.action)
         return step
+
+    def once(self, owner: object, work: Callable[[], FloatArray]) -> FloatArray:
+        """What an owner works out of these proposals, shape (n,), worked out once a step."""
+        key = f"once {id(owner)}"
+        found: FloatArray | None = self._cache.get(key)
+        if found is None:
+            found = self._cache[key] = work()
+        return found
 
     def uniform(self, owner: object, name: str = "") -> FloatArray:
         """One uniform draw in [0, 1) per lane from a stream of the owner's own, shape (n,).

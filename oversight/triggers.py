@@ -1,13 +1,18 @@
 """When is a human asked? Each trigger maps n proposals to n booleans; a plain function will do."""
 
-from collections.abc import Callable
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from looplab.envs.core import BoolArray, check_source
+from looplab.envs.core import BoolArray, FloatArray, check_source
 from looplab.envs.errors import UsageError, probability
 from looplab.oversight.parts import ANY_RISK, CONFIDENCE
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.types import some
 
 #: Lanes about whose proposal a human is asked, shape (n,).
 Trigger = Callable[[Proposals], BoolArray]
@@ -38,7 +43,31 @@ class Never:
         return "never"
 
 
-class RiskAbove:
+class Scored(ABC):
+    """Asks where a score is at least a threshold, or, where ``BELOW``, at most.
+
+    Attributes:
+        tau: the threshold.
+    """
+
+    BELOW: ClassVar[bool] = False
+    tau: float
+
+    @abstractmethod
+    def score(self, proposals: Proposals) -> FloatArray:
+        """What the trigger reads of each lane, shape (n,)."""
+
+    def reading(self, proposals: Proposals) -> FloatArray:
+        """The score, worked out once a step, shape (n,)."""
+        return proposals.once(self, lambda: self.score(proposals))
+
+    def __call__(self, proposals: Proposals) -> BoolArray:
+        """Lanes that are asked about, shape (n,)."""
+        reading = self.reading(proposals)
+        return reading <= self.tau if self.BELOW else reading >= self.tau
+
+
+class RiskAbove(Scored):
     """Asks where the risk of the proposal is at least ``tau``.
 
     Args:
@@ -65,14 +94,14 @@ class RiskAbove:
                 return source
         raise UsageError("RiskAbove: the environment offers no risk; pass risk=")
 
-    def __call__(self, proposals: Proposals) -> BoolArray:
-        """Lanes whose risk is at least ``tau``, shape (n,)."""
-        if self.source is None:
-            source = proposals.memory(self)
-            if "source" not in source:
-                source["source"] = self.reads(proposals)
-            return proposals.risk(source["source"]) >= self.tau
-        return proposals.risk(self.source) >= self.tau
+    def score(self, proposals: Proposals) -> FloatArray:
+        """Risk of each proposal, shape (n,)."""
+        if self.source is not None:
+            return proposals.risk(self.source)
+        found = proposals.memory(self)
+        if "source" not in found:
+            found["source"] = self.reads(proposals)
+        return proposals.risk(found["source"])
 
     def start(self, num_lanes: int) -> dict[str, str]:
         """Remembers which source was found, so that it is looked up once."""
@@ -85,21 +114,22 @@ class RiskAbove:
         return f"{kind} >= {self.tau:g}"
 
 
-class ConfidenceBelow:
+class ConfidenceBelow(Scored):
     """Asks where the policy's probability of its own proposal is at most ``tau``.
 
     Args:
         tau: threshold in [0, 1].
     """
 
+    BELOW = True
     needs = (CONFIDENCE,)
 
     def __init__(self, tau: float) -> None:
         self.tau = probability("tau", tau)
 
-    def __call__(self, proposals: Proposals) -> BoolArray:
-        """Lanes whose confidence is at most ``tau``, shape (n,)."""
-        return proposals.confidence <= self.tau
+    def score(self, proposals: Proposals) -> FloatArray:
+        """Confidence in each proposal, shape (n,)."""
+        return proposals.confidence
 
     def __str__(self) -> str:
         return f"confidence <= {self.tau:g}"
@@ -151,6 +181,15 @@ class AnyOf(_Combined):
         asked: BoolArray = np.logical_or.reduce([trigger(proposals) for trigger in self.parts])
         return asked
 
+    def reasons(self, proposals: Proposals, asked: BoolArray) -> Iterator["Reason"]:
+        """The first trigger that asks about each masked lane, with its reading."""
+        left = asked
+        for trigger in self.parts:
+            here = left & trigger(proposals)
+            if some(here):
+                yield from reasons(trigger, proposals, here)
+            left = left & ~here
+
 
 class AllOf(_Combined):
     """Asks where all of several triggers do."""
@@ -161,6 +200,37 @@ class AllOf(_Combined):
         """Lanes where every trigger asks, shape (n,)."""
         asked: BoolArray = np.logical_and.reduce([trigger(proposals) for trigger in self.parts])
         return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why some lanes are asked about.
+
+    Attributes:
+        lanes: which, shape (n,).
+        text: the trigger in words.
+        score: what it read, shape (n,), or NaN where it reads nothing.
+        threshold: what it compared that with, or NaN.
+    """
+
+    lanes: BoolArray
+    text: str
+    score: FloatArray | float = math.nan
+    threshold: FloatArray | float = math.nan
+
+
+def reasons(trigger: Trigger, proposals: Proposals, asked: BoolArray) -> Iterator[Reason]:
+    """Why the masked lanes are asked about; of several triggers, the first that asks.
+
+    A trigger of one's own may say it by a method ``reasons(proposals, asked)``.
+    """
+    own = getattr(trigger, "reasons", None)
+    if own is not None:
+        yield from own(proposals, asked)
+    elif isinstance(trigger, Scored):
+        yield Reason(asked, describe(trigger), trigger.reading(proposals), trigger.tau)
+    else:
+        yield Reason(asked, describe(trigger))
 
 
 def describe(part: object) -> str:

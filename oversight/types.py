@@ -66,6 +66,15 @@ class Verdicts:
         overseer: who answered.
         correction: what to execute where the verdict is ``modify``, shape (n, ...); None: whatever
             the fallback is.
+        elapsed: seconds until the answer came, where several people's time adds up to more or
+            somebody waited first, shape (n,); None: ``seconds``.
+        who: which of ``people`` answered, shape (n,); None: ``overseer`` did, in all lanes.
+        people: names that ``who`` points to.
+        overdue: a deadline on the way passed before anybody answered, shape (n,); None: none did.
+        disagreement: share of reviewers who were outvoted, in [0, 0.5], shape (n,); None: there
+            was no vote.
+        rating: what feedback says of it, in [-1, 1], NaN where nothing is said, shape (n,); None:
+            -1 where the verdict is not ``approve``.
     """
 
     code: NDArray[np.int8]
@@ -74,6 +83,17 @@ class Verdicts:
     reasons: tuple[str, ...]
     overseer: str
     correction: Actions | None = None
+    elapsed: FloatArray | None = None
+    who: NDArray[np.integer[Any]] | None = None
+    people: tuple[str, ...] = ()
+    overdue: BoolArray | None = None
+    disagreement: FloatArray | None = None
+    rating: FloatArray | None = None
+
+    @property
+    def wait(self) -> FloatArray | float:
+        """Seconds until the answer came, shape (n,) or one number for all."""
+        return self.seconds if self.elapsed is None else self.elapsed
 
 
 def as_verdicts(answer: Any, num_lanes: int, overseer: str) -> Verdicts:
@@ -104,7 +124,10 @@ def as_verdicts(answer: Any, num_lanes: int, overseer: str) -> Verdicts:
 def _checked(given: Verdicts, num_lanes: int, overseer: str) -> Verdicts:
     """Verdicts of one place and one reason per lane, and of human time that can be added up."""
     code, reason = np.asarray(given.code), np.asarray(given.reason)
-    for name, places, among in (("code", code, VERDICTS), ("reason", reason, given.reasons)):
+    numbers = [("code", code, VERDICTS), ("reason", reason, given.reasons)]
+    if given.who is not None:
+        numbers.append(("who", np.asarray(given.who), given.people))
+    for name, places, among in numbers:
         if places.shape != (num_lanes,) or places.dtype.kind not in "iu":
             raise UsageError(
                 f"overseer {overseer}: {name} must be {num_lanes} whole numbers, "
@@ -115,11 +138,22 @@ def _checked(given: Verdicts, num_lanes: int, overseer: str) -> Verdicts:
             raise UsageError(
                 f"overseer {overseer}: {name} must lie in 0..{len(among) - 1}, got {brief(found)}"
             )
-    seconds = np.asarray(given.seconds)
-    if seconds.shape not in ((), (num_lanes,)) or not _is_time(seconds):
+    for name, times in (("seconds", given.seconds), ("elapsed", given.wait)):
+        seconds = np.asarray(times)
+        if seconds.shape not in ((), (num_lanes,)) or not _is_time(seconds):
+            raise UsageError(
+                f"overseer {overseer}: {name} must be {num_lanes} finite numbers of at least 0, "
+                f"got {brief(times)}"
+            )
+    for name in ("overdue", "disagreement", "rating"):
+        values = getattr(given, name)
+        if values is not None and np.shape(values) != (num_lanes,):
+            raise UsageError(
+                f"overseer {overseer}: {name} must hold {num_lanes} values, got {brief(values)}"
+            )
+    if given.rating is not None and some(np.abs(given.rating) > 1.0):
         raise UsageError(
-            f"overseer {overseer}: seconds must be {num_lanes} finite numbers of at least 0, "
-            f"got {brief(given.seconds)}"
+            f"overseer {overseer}: rating must lie in [-1, 1], got {brief(given.rating)}"
         )
     return replace(given, code=code, reason=reason)
 

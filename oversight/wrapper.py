@@ -1,5 +1,6 @@
 """The Gymnasium face: any environment, overseen."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -164,6 +165,9 @@ def describe(record: Record, lane: int) -> dict[str, Any]:
         "intervened": bool(record.intervened[lane]),
         "reason": decision.reasons.texts[record.reason[lane]],
         "overseer": decision.names.texts[record.overseer[lane]],
+        "because": decision.reasons.texts[record.because[lane]],
+        "score": _known(record.score[lane]),
+        "threshold": _known(record.threshold[lane]),
         "human_seconds": float(record.seconds[lane]),
         "risk": float(record.risk[lane]),
         "reward": float(record.reward[lane]),
@@ -175,8 +179,12 @@ def describe(record: Record, lane: int) -> dict[str, Any]:
 #: Scores of a step that ``info["oversight"]`` holds beside what was decided.
 SCORES = (
     "asked", "unsafe", "unavoidable", "miss", "unasked", "late", "false_alarm", "standby",
-    "unconsidered", "stale", "halted",
+    "unconsidered", "stale", "overdue", "halted",
 )  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _plain(action: Any) -> Any:

@@ -13,7 +13,7 @@ from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import OWN_FALLBACKS, Fallback, corrects, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.triggers import Always, Trigger, describe
+from looplab.oversight.triggers import Always, Trigger, describe, reasons
 from looplab.oversight.types import (
     APPROVE,
     ESCALATE,
@@ -39,9 +39,18 @@ class OversightProtocol(Protocol):
         """
 
 
-def consult(overseer: Any, proposals: Proposals, asked: BoolArray) -> Verdicts:
-    """Asks an overseer, or a plain function, about the masked lanes."""
-    proposals.asked = asked
+def consult(
+    overseer: Any, proposals: Proposals, asked: BoolArray, watching: bool = False
+) -> Verdicts:
+    """Asks an overseer, or a plain function, about the masked lanes.
+
+    Args:
+        overseer: who answers.
+        proposals: what was proposed.
+        asked: lanes that are asked about, shape (n,).
+        watching: the human only watches what is about to run.
+    """
+    proposals.asked, proposals.watching = asked, watching
     answer = overseer(proposals)
     if type(overseer) is ScriptedOverseer:  # known to be well formed
         return cast(Verdicts, answer)
@@ -112,6 +121,14 @@ def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
         softened &= verdicts.code != ESCALATE
         return replace(verdicts, code=np.where(softened, MODIFY, verdicts.code).astype(np.int8))
     return verdicts
+
+
+def explain(trigger: Trigger, proposals: Proposals, asked: BoolArray, decision: Decision) -> None:
+    """Records why the masked lanes are asked about: which trigger, and its value and threshold."""
+    for reason in reasons(trigger, proposals, asked):
+        np.copyto(decision.because, decision.reasons.code(reason.text), where=reason.lanes)
+        np.copyto(decision.score, reason.score, where=reason.lanes)
+        np.copyto(decision.threshold, reason.threshold, where=reason.lanes)
 
 
 def triggered(trigger: Trigger, proposals: Proposals) -> BoolArray | None:

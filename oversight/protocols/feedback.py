@@ -1,14 +1,17 @@
 """The human only rates: nothing is blocked."""
 
+import numpy as np
+
 from looplab.oversight.decision import Decision
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, triggered
+from looplab.oversight.protocols.base import consult, explain, triggered
 from looplab.oversight.triggers import Always, Trigger
 from looplab.oversight.types import APPROVE, some
 
 #: Rating of an executed action that the human calls unsafe.
 UNSAFE_RATING = -1.0
+UNRATED = "no rating given"
 
 
 class Feedback:
@@ -18,8 +21,9 @@ class Feedback:
 
     Args:
         trigger: which actions are rated; default always.
-        overseer: who rates: a verdict other than approve is a rating of -1. Default a
-            ``ScriptedOverseer``.
+        overseer: who rates: a verdict other than approve is a rating of -1, unless the verdicts
+            bring ratings of their own (``Rater``). Where such a rating is NaN the human looked and
+            said nothing: a review without a verdict. Default a ``ScriptedOverseer``.
     """
 
     def __init__(self, trigger: Trigger | None = None, overseer: object | None = None) -> None:
@@ -40,9 +44,15 @@ class Feedback:
         if not some(rated):
             return
         verdicts = consult(self.overseer, proposals.having(decision.executed), rated)
-        decision.rating[rated & (verdicts.code != APPROVE)] = UNSAFE_RATING
+        rating = verdicts.rating
+        if rating is None:
+            rating = np.where(verdicts.code == APPROVE, 0.0, UNSAFE_RATING)
+        given = rated & ~np.isnan(rating)
+        np.copyto(decision.rating, rating, where=given)
         decision.reviews += rated
         decision.seconds += rated * verdicts.seconds
         silent = rated & (decision.overseer == 0)  # nobody has said anything of it
-        decision.note(silent, verdicts)
+        decision.note(silent & given, verdicts)
+        decision.say(silent & ~given, UNRATED)
+        explain(self.trigger, proposals, silent, decision)
         decision.asked |= rated

@@ -10,7 +10,7 @@ from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, label, refuse, triggered
+from looplab.oversight.protocols.base import consult, explain, label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
 from looplab.oversight.triggers import Always, Trigger
 from looplab.oversight.types import APPROVE, ESCALATE, Verdicts, some
@@ -89,17 +89,19 @@ class Gate:
         asked = decision.remaining(triggered(self.trigger, proposals))
         if not some(asked):
             return
+        explain(self.trigger, proposals, asked, decision)
         verdicts = label(consult(self.overseer, proposals, asked), self.fallback)
         verdicts = self._escalate(asked, verdicts, decision)
         refused = asked & (verdicts.code != APPROVE)
         decision.asked |= asked
         decision.reviews += asked
         decision.seconds += asked * verdicts.seconds
+        decision.elapsed += asked * verdicts.wait
         decision.note(asked, verdicts)
         decision.refused |= refused
         decision.charged |= refused
         if self.world == "running":
-            seconds = np.broadcast_to(verdicts.seconds, asked.shape)
+            seconds = np.broadcast_to(verdicts.wait, asked.shape)
             waits = asked & (seconds > 0)
             steps = steps_of(seconds, self.step_seconds)
             proposals.memory(self).add(waits, steps, proposals, verdicts)
@@ -115,15 +117,17 @@ class Gate:
             verdicts = replace(verdicts, code=code)
         if self.deadline_seconds is None:
             return verdicts
-        late = asked & (np.asarray(verdicts.seconds) > self.deadline_seconds)
+        late = asked & (np.asarray(verdicts.wait) > self.deadline_seconds)
         if not some(late):
             return verdicts
         decision.overdue |= late
         outcome = ESCALATE if self.timeout == "closed" else APPROVE
+        allowed = self.deadline_seconds / np.maximum(verdicts.wait, self.deadline_seconds or 1.0)
         return replace(
             verdicts,
             code=np.where(late, outcome, verdicts.code).astype(np.int8),
-            seconds=np.where(late, self.deadline_seconds, verdicts.seconds),
+            seconds=np.where(late, verdicts.seconds * allowed, verdicts.seconds),
+            elapsed=np.where(late, self.deadline_seconds, verdicts.wait),
             reason=np.where(late, len(verdicts.reasons), verdicts.reason),
             reasons=(*verdicts.reasons, OVERDUE),
         )

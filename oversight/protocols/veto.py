@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from looplab.envs.core import BoolArray, IntArray
-from looplab.envs.errors import probability, whole, within
+from looplab.envs.errors import UsageError, probability, whole, within
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Correction, Fallback, corrects
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, label, refuse, triggered
+from looplab.oversight.protocols.base import consult, explain, label, refuse, triggered
+from looplab.oversight.protocols.waiting import steps_of
 from looplab.oversight.triggers import Always, Trigger
 from looplab.oversight.types import (
     APPROVE,
@@ -54,7 +55,9 @@ class Veto:
         overseer: whose judgement of what is unsafe; default a ``ScriptedOverseer``.
         fallback: what runs during the override; default the overseer's ``Correction``.
         trigger: when the human watches; default always.
-        lag: steps between the unsafe proposal and the override, at least 0.
+        lag: steps between the unsafe proposal and the override, at least 0; default 1.
+        step_seconds: seconds that one step takes; the lag is then the time that the overseer took
+            to react, in whole steps, and ``lag`` must be left out.
         vigilance: chance in [0, 1] that the human notices.
         override: steps that an override lasts, at least 1.
         watch_seconds: human time per lane and step, even when nothing happens; where the trigger
@@ -66,15 +69,21 @@ class Veto:
         overseer: object | None = None,
         fallback: Fallback | None = None,
         trigger: Trigger | None = None,
-        lag: int = 1,
+        lag: int | None = None,
         vigilance: float = 1.0,
         override: int = 3,
         watch_seconds: float = 1.0,
+        step_seconds: float | None = None,
     ) -> None:
         self.overseer = ScriptedOverseer() if overseer is None else overseer
         self.fallback: Fallback = Correction() if fallback is None else fallback
         self.trigger: Trigger = Always() if trigger is None else trigger
-        self.lag = whole("lag", lag, 0)
+        if lag is not None and step_seconds is not None:
+            raise UsageError("Veto: give lag (steps) or step_seconds, not both")
+        self.lag = 1 if lag is None else whole("lag", lag, 0)
+        if step_seconds is not None:
+            within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        self.step_seconds = step_seconds
         self.vigilance = probability("vigilance", vigilance)
         self.override = whole("override", override, 1)
         self.watch_seconds = within("watch_seconds", watch_seconds, 0.0)
@@ -143,7 +152,7 @@ class Veto:
     def _watch(
         self, alarm: Alarm, watches: BoolArray, proposals: Proposals, decision: Decision
     ) -> None:
-        verdicts = label(consult(self.overseer, proposals, watches), self.fallback)
+        verdicts = label(consult(self.overseer, proposals, watches, watching=True), self.fallback)
         noticed = watches & (verdicts.code != APPROVE)
         if self.vigilance < 1.0:
             noticed &= proposals.uniform(self) < self.vigilance
@@ -153,12 +162,20 @@ class Veto:
         decision.reviews += noticed
         decision.asked |= noticed
         decision.note(noticed, verdicts)
-        if self.lag > 0:
-            alarm.delay[noticed] = self.lag
-            np.copyto(alarm.stops, verdicts.code == TERMINATE, where=noticed)
+        explain(self.trigger, proposals, noticed, decision)
+        lag: IntArray = np.full(len(noticed), self.lag)
+        if self.step_seconds is not None:
+            seconds = np.broadcast_to(verdicts.wait, noticed.shape)
+            decision.elapsed += noticed * seconds
+            lag = steps_of(seconds, self.step_seconds)
+        later = noticed & (lag > 0)
+        np.copyto(alarm.delay, lag, where=later)
+        np.copyto(alarm.stops, verdicts.code == TERMINATE, where=later)
+        at_once = noticed & ~later
+        if not some(at_once):
             return
-        decision.refused |= noticed
-        decision.charged |= noticed
-        alarm.left[noticed] = self.override - 1
-        alarm.stops[noticed] = False
-        refuse(decision, noticed, proposals, self.fallback, verdicts)
+        decision.refused |= at_once
+        decision.charged |= at_once
+        alarm.left[at_once] = self.override - 1
+        alarm.stops[at_once] = False
+        refuse(decision, at_once, proposals, self.fallback, verdicts)

@@ -10,7 +10,7 @@ from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, label, refuse, triggered
+from looplab.oversight.protocols.base import consult, explain, label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
 from looplab.oversight.triggers import Always, Trigger
 from looplab.oversight.types import APPROVE, some
@@ -92,7 +92,7 @@ class VetoWindow:
         if not some(announced):
             return
         decision.say(announced, ANNOUNCED)
-        verdicts = label(consult(self.overseer, proposals, announced), self.fallback)
+        verdicts = label(consult(self.overseer, proposals, announced, watching=True), self.fallback)
         noticed = announced & (verdicts.code != APPROVE)
         if self.vigilance < 1.0:
             noticed &= proposals.uniform(self) < self.vigilance
@@ -103,6 +103,7 @@ class VetoWindow:
         decision.reviews += noticed
         decision.asked |= noticed
         decision.note(noticed, verdicts)
+        explain(self.trigger, proposals, noticed, decision)
         if self.window == 0:
             refuse(decision, noticed, proposals, self.fallback, verdicts)
             return

@@ -291,7 +291,10 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "in_the_loop_correction": (gate(CORRECTION), SILENT),
     "in_the_loop_penalty": (gate(HOLD), {**SILENT, "penalty": 0.2}),
     "on_the_loop": (
-        protocol("Veto", CORRECTION, lag=1, vigilance=1.0, override=3, watch_seconds=1.0),
+        protocol(
+            "Veto", CORRECTION, lag=1, step_seconds=None, vigilance=1.0, override=3,
+            watch_seconds=1.0,
+        ),  # fmt: skip
         SILENT,
     ),
     "veto_window": (

@@ -1,5 +1,6 @@
 """What the engine calls unsafe, what it counts, how it stops, and which faults it names."""
 
+import itertools
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from looplab.envs.errors import EnvironmentFault, UsageError
 from looplab.envs.grids.lava_shortcut import LavaShortcut
 from looplab.oversight import (
     AllOf,
+    AnyOf,
     Audit,
     Autonomous,
     ConfidenceBelow,
@@ -100,7 +102,8 @@ def test_without_any_risk_what_depends_on_it_is_not_a_number() -> None:
     totals = env.oversight.totals
     assert totals["violations"] == 1
     assert totals["steps"] == 1
-    for name in ("unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms"):
+    for name in ("unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms",
+                 "caught", "overlooked", "cleared"):  # fmt: skip
         assert np.isnan(totals[name])
 
 
@@ -203,12 +206,14 @@ def _recount(records: list[Any]) -> dict[str, float]:
         "interventions": "intervened", "misses": "miss", "unasked": "unasked", "late": "late",
         "false_alarms": "false_alarm", "unconsidered": "unconsidered",
         "stale_approvals": "stale", "overdue": "overdue", "penalties": "charged",
-        "human_seconds": "seconds", "catastrophes": "catastrophe",
+        "human_seconds": "seconds", "catastrophes": "catastrophe", "caught": "caught",
+        "overlooked": "overlooked", "cleared": "cleared", "waiting_seconds": "elapsed",
     }  # fmt: skip
     sums = {
         counter: float(sum(np.sum(getattr(r, column)) for r in records))
         for counter, column in names.items()
     }
+    sums["disagreements"] = float(sum(np.count_nonzero(r.disagreement > 0) for r in records))
     sums["violations"] = float(sum(np.count_nonzero(r.cost > 0) for r in records))
     assert set(sums) | {"steps"} == set(COUNTERS)
     return sums
@@ -515,3 +520,37 @@ def test_a_step_that_failed_leaves_no_row(corridor: Any, start: Any) -> None:
 def test_settings_are_checked(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"{name} must be a number"):
         Settings(**{name: value})
+
+
+class _Diary:
+    """A protocol that looks at how every step went."""
+
+    def start(self, num_lanes: int) -> list[Any]:
+        return []
+
+    def see(self, pages: list[Any], record: Any) -> None:
+        pages.append((record.observed.copy(), record.observation.copy(), record.cost.copy()))
+
+    def __call__(self, proposals: Any, decision: Any) -> None:
+        assert proposals.clock == len(proposals.memory(self))
+
+
+def test_parts_see_how_every_step_went(corridor: Any, start: Any) -> None:
+    diary = _Diary()
+    run = start(corridor(harm=[0.0, 1.0, 0.0]), Stack(diary, Feedback())).play([GO] * 3)
+    pages = run.engine._memory.state(diary)
+    assert [page[2].tolist() for page in pages] == [r.cost.tolist() for r in run.records]
+    for (_, after, _), (before, _, _) in itertools.pairwise(pages):
+        np.testing.assert_array_equal(after, before)
+    assert (pages[0][0] != pages[0][1]).any()
+
+
+def test_every_request_says_which_trigger_asked_and_what_it_read(corridor: Any, start: Any) -> None:
+    trigger = AnyOf(RiskAbove(0.5, "exact"), RiskAbove(0.2, "immediate"), Audit(1.0))
+    lanes = corridor(harm=[1.0, 0.3, 0.0])
+    run = start(lanes, Feedback(trigger)).play([GO] * 3)
+    texts = [r.decision.reasons.texts[r.because[0]] for r in run.records]
+    assert texts == ["exact risk (oracle) >= 0.5", "immediate risk >= 0.2", "audit 1"]
+    assert run.column("score")[:2] == pytest.approx([1.0, 0.3])
+    assert run.column("threshold")[:2] == [0.5, 0.2]
+    assert np.isnan(run.column("score")[2])

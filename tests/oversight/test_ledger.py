@@ -79,7 +79,8 @@ def test_the_merged_file_holds_every_decision(
     for column in (
         "episode", "step", "proposed", "executed", "asked", "reviewed", "intervened", "unsafe",
         "unavoidable", "miss", "unasked", "late", "false_alarm", "standby", "unconsidered",
-        "stale", "halted", "seconds", "risk", "cost", "reward", "learning_reward",
+        "stale", "halted", "overdue", "caught", "disagreement", "elapsed", "score", "threshold",
+        "seconds", "risk", "cost", "reward", "learning_reward",
     ):  # fmt: skip
         expected = np.concatenate([getattr(record, column) for record in run.records])
         np.testing.assert_allclose(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from looplab.envs.errors import UsageError
 from looplab.oversight import (
     Correction,
     Halt,
@@ -206,3 +207,21 @@ def test_a_plain_overseer_is_listened_to(corridor: Any, start: Any) -> None:
     run = start(corridor(harm=FIELD), Veto(overseer=everything_is_wrong, lag=0, override=1))
     assert run.play([GO, WAIT]).column("executed") == [CREEP, CREEP]
     assert run.overseers() == ["everything_is_wrong"] * 2
+
+
+@pytest.mark.parametrize(("reaction", "steps"), [(0.0, 0), (0.4, 1), (1.0, 1), (2.5, 3)])
+def test_with_step_seconds_the_lag_is_the_time_to_react(
+    corridor: Any, start: Any, reaction: float, steps: int
+) -> None:
+    slow = ScriptedOverseer(review_seconds=reaction)
+    timed = start(corridor(harm=TRAP), Veto(overseer=slow, step_seconds=1.0)).play([GO] * 12)
+    counted = start(corridor(harm=TRAP), Veto(lag=steps)).play([GO] * 12)
+    assert timed.column("executed") == counted.column("executed")
+    noticed = timed.totals["reviews"]
+    assert timed.totals["waiting_seconds"] == pytest.approx(reaction * noticed)
+    assert timed.totals["human_seconds"] == counted.totals["human_seconds"]
+
+
+def test_lag_and_step_seconds_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match=r"give lag .* or step_seconds, not both"):
+        Veto(lag=2, step_seconds=1.0)

@@ -6,6 +6,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -37,6 +39,11 @@ def check(algorithm: type[BaseAlgorithm], credit: str, protocol: Any) -> None:
         raise UsageError(
             f"credit=both needs an off-policy algorithm: {algorithm.__name__} cannot learn from an "
             "action that never ran; use credit=proposed or executed"
+        )
+    if algorithm is MaskablePPO and credit == "executed":
+        raise UsageError(
+            "credit=executed has no meaning for MaskablePPO: what runs instead may be masked, so "
+            "that its policy gives it no probability; use credit=proposed"
         )
     waits = discards_proposals(protocol)
     if issubclass(algorithm, OffPolicyAlgorithm) and credit == "proposed" and waits:
@@ -140,6 +147,16 @@ class CreditedRollouts(RolloutBuffer):
         size = len(order) if batch_size is None else batch_size
         for first in range(0, len(order), size):
             yield self._get_samples(order[first : first + size])
+
+
+class MaskedRollouts(CreditedRollouts, MaskableRolloutBuffer):  # type: ignore[misc]
+    """``CreditedRollouts`` that keep each step's action masks, for MaskablePPO."""
+
+    def add(self, *transition: Any, action_masks: Any = None) -> None:  # type: ignore[override]
+        """Adds one step of all lanes, with what could be proposed."""
+        if action_masks is not None:
+            self.action_masks[self.pos] = action_masks
+        super().add(*transition)
 
 
 class CreditedReplay(ReplayBuffer):
@@ -250,7 +267,8 @@ def credit(model: BaseAlgorithm, venv: OverseenVecEnv) -> None:
     if isinstance(model, OnPolicyAlgorithm):
         if wanted == "executed" and not isinstance(model.action_space, gym.spaces.Discrete):
             raise UsageError("credit=executed with an on-policy algorithm needs discrete actions")
-        model.rollout_buffer = CreditedRollouts(
+        buffer = MaskedRollouts if isinstance(model, MaskablePPO) else CreditedRollouts
+        model.rollout_buffer = buffer(
             engine, model.policy, wanted == "executed", model.n_steps, model.observation_space,
             model.action_space, device=model.device, gamma=model.gamma,
             gae_lambda=model.gae_lambda, n_envs=model.n_envs,

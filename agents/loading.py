@@ -13,6 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 import torch
+from sb3_contrib import MaskablePPO
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
@@ -38,6 +39,9 @@ _FAMILIES: tuple[tuple[str, type[BaseAlgorithm], str, str | None], ...] = (
         r"mlp_extractor\.value_net\.(\d+)\.weight",
     ),
 )
+_ON_POLICY = (PPO, MaskablePPO)
+#: Where the policy class of a masked model comes from, as the file's readable part names it.
+_MASKABLE = "sb3_contrib.common.maskable"
 _ACTIVATIONS = {c.__name__: c for c in (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU)}
 
 
@@ -69,6 +73,8 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
     except Exception as error:  # torch names no base for what weights_only refuses
         raise UsageError(f"{path} holds no plain weights: {_one_line(error)}") from error
     kind, policy_layers, value_layers = _family(path, weights)
+    if kind is PPO and _MASKABLE in str(data.get("policy_class")):
+        kind = MaskablePPO  # its weights have the same names
     if trust:
         return _trusted(kind, path, venv)
     return _filled(path, kind, weights, data, policy_layers, value_layers, venv)
@@ -112,7 +118,7 @@ def _filled(
 ) -> BaseAlgorithm:
     _check_space(path, kind, venv.action_space)
     architecture: Any = policy_layers
-    if kind is PPO:
+    if kind in _ON_POLICY:
         architecture = {"pi": policy_layers, "vf": value_layers}
     elif kind is SAC:
         architecture = {"pi": policy_layers, "qf": value_layers}
@@ -136,7 +142,7 @@ def _filled(
 
 def _small(kind: type[BaseAlgorithm]) -> dict[str, Any]:
     """Settings of a model that will only act: no memory for learning."""
-    return {} if kind is PPO else {"buffer_size": 1}
+    return {} if kind in _ON_POLICY else {"buffer_size": 1}
 
 
 def _mismatch(error: RuntimeError) -> str:

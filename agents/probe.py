@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -13,6 +14,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from looplab.agents.lean import LeanForward
 from looplab.envs.core import Actions, FloatArray
 from looplab.envs.errors import UsageError, within
+
+#: Policies whose forward pass gives every action a probability.
+ACTOR_CRITICS = (ActorCriticPolicy, MaskableActorCriticPolicy)
 
 #: What value-based policies can offer instead of a probability; None: nothing.
 CONFIDENCES = (None, "softmax_q")
@@ -62,7 +66,7 @@ class ActorProbe:
 
     def __init__(self, model: BaseAlgorithm) -> None:
         policy = model.policy
-        assert isinstance(policy, ActorCriticPolicy)  # ``probe`` has looked
+        assert isinstance(policy, ACTOR_CRITICS)  # ``probe`` has looked
         self._policy = policy
         self._read: Any = self._kept()
 
@@ -137,6 +141,12 @@ class QProbe:
         self._handle.remove()
 
 
+def has_probabilities(model: Any) -> bool:
+    """Whether the model's own forward pass gives every action a probability."""
+    discrete = isinstance(getattr(model, "action_space", None), gym.spaces.Discrete)
+    return discrete and isinstance(model.policy, ACTOR_CRITICS)
+
+
 def probe(
     model: BaseAlgorithm, confidence: str | None = None, temperature: float = 1.0
 ) -> ActorProbe | QProbe:
@@ -152,7 +162,7 @@ def probe(
     """
     if not isinstance(model.action_space, gym.spaces.Discrete):
         raise UsageError("confidence needs discrete actions: a density is no probability")
-    if isinstance(model.policy, ActorCriticPolicy):
+    if isinstance(model.policy, ACTOR_CRITICS):
         return ActorProbe(model)
     if isinstance(model, DQN) and confidence == "softmax_q":
         return QProbe(model, temperature)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import torch
+from sb3_contrib import MaskablePPO
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -20,6 +21,7 @@ from looplab.envs.core import Lanes
 from looplab.envs.errors import UsageError, choice, unknown, whole
 from looplab.oversight.engine import Engine
 from looplab.oversight.parts import CONFIDENCE, PROBABILITIES, needs
+from looplab.oversight.protocols.rules import ruling
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 #: Algorithms by name, with the action spaces that they can act in.
@@ -27,6 +29,7 @@ ALGORITHMS: dict[str, tuple[type[BaseAlgorithm], tuple[type[gym.Space[Any]], ...
     "ppo": (PPO, (gym.spaces.Discrete, gym.spaces.Box)),
     "dqn": (DQN, (gym.spaces.Discrete,)),
     "sac": (SAC, (gym.spaces.Box,)),
+    "maskable_ppo": (MaskablePPO, (gym.spaces.Discrete,)),
 }
 
 
@@ -35,7 +38,9 @@ class Agent:
     """An algorithm and its settings.
 
     Attributes:
-        algorithm: ``ppo``, ``dqn`` or ``sac``.
+        algorithm: ``ppo``, ``dqn``, ``sac``, or ``maskable_ppo``, which proposes only what the
+            protocol's rules allow (Huang & Ontanon 2020, "A closer look at invalid action masking
+            in policy gradient algorithms").
         lanes: lanes of the training environment, at least 1.
         settings: arguments of the algorithm's constructor, as Stable-Baselines3 names them.
         hidden: widths of the hidden layers of policy and value networks.
@@ -81,6 +86,11 @@ class Agent:
                 f"use one of: {', '.join(fit) or 'none fits'}"
             )
         credit.check(self.kind, credited, protocol)
+        if self.kind is MaskablePPO and not ruling(protocol):
+            raise UsageError(
+                "agent=maskable_ppo proposes what rules allow, and this protocol has none: use "
+                "regime=rules or behind_the_loop, or agent=ppo"
+            )
         if not self.probe_needed(protocol, credited):
             return
         if self.algorithm == "sac" or not isinstance(lanes.action_space, gym.spaces.Discrete):

@@ -26,7 +26,7 @@ class GymLanes(Lanes):
         episode_seeds: seed every episode from (seed + lane, episode), so that episodes pair across
             regimes. If False, a lane is seeded once and its own generator runs on, as Gymnasium
             has it.
-        actions: names of discrete actions, for pictures; none if the environments have none.
+        actions: names of discrete actions; default those of a native task, if it is one.
     """
 
     def __init__(
@@ -45,7 +45,8 @@ class GymLanes(Lanes):
         self.action_space = envs[0].action_space
         self.threshold = threshold
         self.episode_seeds = episode_seeds
-        self.ACTIONS = tuple(actions)
+        task = getattr(envs[0].unwrapped, "lanes", None)
+        self.ACTIONS = tuple(actions) or tuple(getattr(task, "ACTIONS", ()))
         self._results: list[Any] = [None] * self.num_lanes
         self.infos: list[dict[str, Any]] = [{} for _ in envs]
         self.reseed(0)

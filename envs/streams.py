@@ -91,6 +91,9 @@ class Streams:
     def __init__(self, num_lanes: int, name: str, seed: int) -> None:
         self._keys = lane_keys(seed, num_lanes, name)
         self._offsets: dict[int, NDArray[np.uint64]] = {}
+        #: Episodes that all lanes drew for last, and their keys.
+        self._episode: NDArray[np.int64] | None = None
+        self._last_keys: NDArray[np.uint64] = self._keys
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -99,6 +102,7 @@ class Streams:
         """The stream of one lane alone, with the same draws."""
         one = copy.copy(self)
         one._keys = self._keys[lane : lane + 1]
+        one._episode = None
         return one
 
     def uniforms(
@@ -116,7 +120,11 @@ class Streams:
             count: draws per lane and step, at most ``MAX_DRAWS``.
             lanes: which m lanes draw; default all.
         """
-        return self.draw(self.episode_keys(episode, lanes), step, count)
+        if not isinstance(lanes, slice):
+            return self.draw(self.episode_keys(episode, lanes), step, count)
+        if self._episode is None or not np.array_equal(episode, self._episode):
+            self._episode, self._last_keys = episode.copy(), self.episode_keys(episode, lanes)
+        return self.draw(self._last_keys, step, count)
 
     def episode_keys(
         self, episode: NDArray[np.int64], lanes: NDArray[np.int64] | slice = slice(None)

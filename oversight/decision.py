@@ -5,6 +5,7 @@ costs nothing, and what follows from it (misses, interventions, ...) is worked o
 at once, by the same lines that serve a single step.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ DECIDED: dict[str, Any] = {
     "unconsidered": np.bool_, "halted": np.bool_, "charged": np.bool_, "rating": np.float64,
     "seconds": np.float64, "elapsed": np.float64, "stale": np.bool_, "overdue": np.bool_,
     "disagreement": np.float64, "reason": np.int32, "overseer": np.int32, "because": np.int32,
-    "score": np.float64, "threshold": np.float64,
+    "score": np.float64, "threshold": np.float64, "level": np.int8,
 }  # fmt: skip
 #: Columns that the engine fills in.
 HAPPENED: dict[str, Any] = {
@@ -34,7 +35,7 @@ HAPPENED: dict[str, Any] = {
 
 
 #: What stands in a column where nothing was said, if not 0.
-_BLANK = {"success": np.nan, "score": np.nan, "threshold": np.nan}
+_BLANK = {"success": np.nan, "score": np.nan, "threshold": np.nan, "level": -1}
 
 
 class Decision:
@@ -66,10 +67,24 @@ class Decision:
         because: code, in ``reasons``, of the trigger that asked.
         score: what that trigger read; NaN where it reads nothing.
         threshold: what it compared that with; NaN likewise.
+        level: place of the protocol that was in charge, where one moves between several, most
+            watched first; -1 elsewhere.
+        only: lanes that the present protocol is in charge of; None: all.
+        extra: columns that parts of the protocol brought along, by name, shape (n,).
+        precedents: past decisions like these, where somebody remembers; see ``Precedents``.
         untouched: no earlier protocol has refused, replaced or stopped anything.
     """
 
-    __slots__ = ("executed", "names", "reasons", "untouched", *DECIDED)
+    __slots__ = (
+        "executed",
+        "extra",
+        "names",
+        "only",
+        "precedents",
+        "reasons",
+        "untouched",
+        *DECIDED,
+    )
 
     def __init__(
         self,
@@ -98,10 +113,14 @@ class Decision:
         because: NDArray[np.int32],
         score: FloatArray,
         threshold: FloatArray,
+        level: NDArray[np.int8],
     ) -> None:
         self.executed = executed
         self.reasons = reasons
         self.names = names
+        self.only: BoolArray | None = None
+        self.extra: dict[str, NDArray[Any]] = {}
+        self.precedents: Any = None
         self.untouched = True
         self.verdict = verdict
         self.reviews = reviews
@@ -125,12 +144,15 @@ class Decision:
         self.because = because
         self.score = score
         self.threshold = threshold
+        self.level = level
 
     def remaining(self, mask: BoolArray | None = None) -> BoolArray:
         """Lanes, among the masked ones, that nothing has refused, replaced or stopped yet.
 
         Returns a fresh array of shape (n,).
         """
+        if self.only is not None:
+            mask = self.only if mask is None else self.only & mask
         if self.untouched:
             return np.ones(len(self.verdict), np.bool_) if mask is None else mask.copy()
         free: BoolArray = ~(self.refused | self.standby | self.halted)
@@ -188,7 +210,7 @@ class Record:
 
     def __getattr__(self, name: str) -> Any:
         """A column by its name."""
-        if name not in DECIDED and name not in HAPPENED:
+        if name == "_columns" or name not in self._columns:
             raise AttributeError(f"a record has no column {name!r}")
         return self._columns[name][self._at]
 
@@ -326,9 +348,18 @@ class Block:
         actions: n actions, whose shape and type the rows take.
         reasons: what the codes of reasons mean.
         names: what the codes of overseers mean.
+        extra: columns that parts of the protocol fill in, by name: their type, and what stands
+            where nothing was said.
     """
 
-    def __init__(self, steps: int, actions: Actions, reasons: Lexicon, names: Lexicon) -> None:
+    def __init__(
+        self,
+        steps: int,
+        actions: Actions,
+        reasons: Lexicon,
+        names: Lexicon,
+        extra: Mapping[str, tuple[Any, Any]],
+    ) -> None:
         shape = (steps, len(actions))
         self.steps = steps
         self.filled = 0
@@ -336,7 +367,12 @@ class Block:
         self._columns = {
             name: np.zeros(shape, dtype) for name, dtype in (DECIDED | HAPPENED).items()
         }
-        for name, blank in _BLANK.items():
+        self._extra = tuple(extra)
+        self._blank = dict(_BLANK)
+        for name, (dtype, blank) in extra.items():
+            self._columns[name] = np.zeros(shape, dtype)
+            self._blank[name] = blank
+        for name, blank in self._blank.items():
             self._columns[name][:] = blank
         self._decided = [self._columns[name] for name in DECIDED]
         self._proposed = np.zeros((steps, *actions.shape), actions.dtype)
@@ -361,12 +397,14 @@ class Block:
         executed = self._executed[at]
         decided = [column[at] for column in self._decided]
         decision = Decision(executed, self._reasons, self._names, *decided)
+        if self._extra:
+            decision.extra = {name: self._columns[name][at] for name in self._extra}
         return Record(self._columns, at, self._proposed[at], executed, decision)
 
     def clear(self) -> None:
         """Makes the next row fresh again, after a step that failed in it."""
         for name, column in self._columns.items():
-            column[self.filled] = _BLANK.get(name, 0)
+            column[self.filled] = self._blank.get(name, 0)
 
     def since(self, first: int) -> Record:
         """The filled rows from ``first`` on, as one record of shape (steps, n)."""

@@ -17,6 +17,7 @@ from looplab.oversight.memory import Memory
 from looplab.oversight.parts import check, walk
 from looplab.oversight.proposals import PolicyStep, Proposals, RiskEstimate
 from looplab.oversight.protocols.base import OversightProtocol
+from looplab.oversight.protocols.rules import action_masks
 from looplab.oversight.signals import Outcome, Signal
 from looplab.oversight.types import NOBODY, NOT_ASKED, Lexicon, some
 
@@ -97,8 +98,11 @@ class Engine:
         )
         self._memory = Memory(lanes.num_lanes, seed)
         parts = (*walk(protocol), *walk(self.signal))
+        #: Columns that parts bring along: name, and type and blank value.
+        self._extra: dict[str, tuple[Any, Any]] = {}
         for part in parts:
             self._memory.know(part)
+            self._extra |= getattr(part, "columns", {})
         #: Parts that look at how every step went: they have ``see(state, record)``.
         self._seeing: list[Any] = []
         for part in parts:
@@ -182,10 +186,7 @@ class Engine:
         lanes, decision = self.lanes, record.decision
         record.put("episode", lanes.episode)
         record.put("step", lanes.elapsed)
-        proposals = Proposals(
-            lanes, record.proposed, record.episode, record.step, self._memory,
-            self.settings.tolerance, self._truth, self._estimate, self.policy,
-        )  # fmt: skip
+        proposals = self._proposals(record.proposed, record.episode, record.step, self.policy)
         self.protocol(proposals, decision)
         if not self._own_parts:  # ours are known to fill in the arrays as they should
             record.adopt()
@@ -197,10 +198,10 @@ class Engine:
         record.policy = proposals.policy_step
         before = self.signal.prepare(proposals, decision)
         halted = some(decision.halted)
+        observed = lanes.observation  # before the task is told what was refused
         if some(decision.refused):  # a stopped lane keeps its observation as it is
             refused = decision.refused & ~decision.halted if halted else decision.refused
             lanes.note_refusals(refused)
-        observed = lanes.observation
         step = lanes.step(record.executed, ~decision.halted if halted else None)
         self._check(step, record)
         if halted:
@@ -213,6 +214,38 @@ class Engine:
             part.see(self._memory.state(part), record)
         self._memory.clock += 1
 
+    def _proposals(
+        self,
+        actions: Actions,
+        episode: IntArray,
+        step: IntArray,
+        policy: Callable[[Actions], PolicyStep] | None,
+    ) -> Proposals:
+        return Proposals(
+            self.lanes, actions, episode, step, self._memory,
+            self.settings.tolerance, self._truth, self._estimate, policy,
+        )  # fmt: skip
+
+    def action_masks(self) -> BoolArray:
+        """What may be proposed next so that none of the protocol's rules is broken, shape (n, A).
+
+        Raises:
+            UsageError: if the protocol has no rules, or the actions are continuous.
+        """
+        lanes = self.lanes
+        nothing = np.zeros(lanes.num_lanes, np.int64)
+        proposals = self._proposals(nothing, lanes.episode, lanes.elapsed, None)
+        return action_masks(self.protocol, proposals)
+
+    def inherit(self, former: "Engine") -> None:
+        """Lets oversight go on from what it has learned in another engine of the same protocol.
+
+        Parts that learn say how, by ``inherit(state, former_state)``.
+        """
+        for part, old in zip(walk(self.protocol), walk(former.protocol), strict=True):
+            if hasattr(part, "inherit"):
+                part.inherit(self._memory.state(part), former._memory.state(old))
+
     def _open_block(self, proposed: Actions) -> Block:
         """A block with room for one more step."""
         block = self._block
@@ -220,7 +253,7 @@ class Engine:
             self._close_block()
             rows = BLOCK_ROWS if self.ledger is None else min(BLOCK_ROWS, self.ledger.flush_rows)
             steps = max(rows // self.lanes.num_lanes, 1)
-            block = self._block = Block(steps, proposed, self._reasons, self._names)
+            block = self._block = Block(steps, proposed, self._reasons, self._names, self._extra)
             self._counted = 0
         return block
 

@@ -19,7 +19,7 @@ from looplab.oversight.types import VERDICTS
 #: Columns of numbers and flags, with their types; proposed and executed action, verdict, reason
 #: and overseer come beside them.
 NUMBERS: dict[str, Any] = {
-    "lane": np.int32, "episode": np.int64, "step": np.int32,
+    "lane": np.int32, "episode": np.int64, "step": np.int32, "level": np.int8,
     "asked": np.bool_, "reviewed": np.bool_, "intervened": np.bool_, "unsafe": np.bool_,
     "unavoidable": np.bool_, "miss": np.bool_, "unasked": np.bool_, "late": np.bool_,
     "false_alarm": np.bool_, "standby": np.bool_, "unconsidered": np.bool_,
@@ -103,6 +103,8 @@ class Ledger:
         for name in ("proposed", "executed"):
             actions = getattr(block, name)
             columns[name] = _actions(actions.reshape(-1, *actions.shape[2:])[kept])
+        for name, values in block.decision.extra.items():
+            columns[name] = pa.array(values.reshape(-1)[kept])
         texts = {
             "verdict": VERDICTS,
             "reason": tuple(block.decision.reasons.texts),

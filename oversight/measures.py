@@ -7,25 +7,30 @@ import numpy as np
 from looplab.envs.core import BoolArray, FloatArray
 from looplab.oversight.decision import Record
 
+#: Steps at each level of an adaptive protocol, most watched first; the last takes all that follow.
+LEVEL_STEPS = ("level_0_steps", "level_1_steps", "level_2_steps")
 #: Counters of every lane, in the order of their rows; all exact.
 COUNTERS = (
     "steps", "task_return", "learning_return", "cost", "violations", "catastrophes",
     "unsafe_proposals", "unavoidable", "reviews", "interventions", "misses", "unasked", "late",
     "false_alarms", "caught", "overlooked", "cleared", "unconsidered", "stale_approvals",
-    "overdue", "disagreements", "penalties", "human_seconds", "waiting_seconds",
+    "overdue", "disagreements", "penalties", "prevented",
+    "human_seconds", "waiting_seconds", *LEVEL_STEPS,
 )  # fmt: skip
-_REAL = frozenset({"task_return", "learning_return", "cost", "human_seconds", "waiting_seconds"})
+_REAL = frozenset(
+    {"task_return", "learning_return", "cost", "prevented", "human_seconds", "waiting_seconds"}
+)
 #: Counters that mean nothing where nobody knows which actions are unsafe.
 _NEED_TRUTH = frozenset(
     {"unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms", "caught",
-     "overlooked", "cleared"}
+     "overlooked", "cleared", "prevented"}
 )  # fmt: skip
 #: Columns of an episode, beside those that say which run it belongs to.
 EPISODE_COLUMNS = (
     "lane", "episode", "end_step", "length", "task_return", "learning_return", "cost",
     "violations", "catastrophes", "unsafe_proposals", "reviews", "interventions", "misses",
     "unasked", "late", "false_alarms", "caught", "overlooked", "cleared", "overdue",
-    "disagreements", "human_seconds", "waiting_seconds", "oversight_cost", "success",
+    "disagreements", "human_seconds", "waiting_seconds", "oversight_cost", "success", *LEVEL_STEPS,
 )  # fmt: skip
 _SECONDS_PER_HOUR = 3600.0
 
@@ -55,8 +60,12 @@ def counts(record: Record) -> FloatArray:
         "overdue": record.overdue,
         "disagreements": record.disagreement > 0.0,
         "penalties": record.charged,
+        "prevented": np.where(record.risky & record.intervened, record.risk, 0.0),
         "human_seconds": record.seconds,
         "waiting_seconds": record.elapsed,
+        "level_0_steps": record.level == 0,
+        "level_1_steps": record.level == 1,
+        "level_2_steps": record.level >= 2,
     }
     found = np.empty((len(COUNTERS), *record.cost.shape))
     for row, name in enumerate(COUNTERS):
@@ -85,11 +94,15 @@ class Measures:
         self._steps = 0
         self._running = np.zeros((len(COUNTERS), num_lanes))
         self._total = np.zeros(len(COUNTERS))
+        self._waits: list[FloatArray] = []
 
     def add(self, block: Record) -> None:
         """Counts a block of steps, shape (steps, n), and closes the episodes that ended in it."""
         step = counts(block)
         self._total += step.sum(axis=(1, 2))
+        waited = block.elapsed[block.asked & (block.elapsed > 0.0)]
+        if len(waited):
+            self._waits.append(waited.astype(np.float32))
         sums = step.cumsum(axis=1)
         sums += self._running[:, None, :]
         begun = np.zeros_like(self._running)
@@ -120,6 +133,14 @@ class Measures:
     def abandon(self, mask: BoolArray) -> None:
         """Forgets the running episodes that a reset cut short; the totals keep what they count."""
         self._running[:, mask] = 0.0
+
+    @property
+    def waits(self) -> dict[str, float | None]:
+        """Median and 95th percentile of the seconds that proposals waited for a verdict, if any."""
+        if not self._waits:
+            return {"p50": None, "p95": None}
+        middle, late = np.quantile(np.concatenate(self._waits), (0.5, 0.95)).tolist()
+        return {"p50": middle, "p95": late}
 
     def _typed(self, name: str, value: float) -> float | int:
         if name in _NEED_TRUTH and not self.has_truth:

@@ -55,14 +55,16 @@ class Memory:
             if begin is not None:
                 begin(state, mask)
 
-    def uniform(self, owner: object, name: str, episode: IntArray, step: IntArray) -> FloatArray:
-        """One draw per lane from the owner's stream, shape (n,)."""
+    def uniforms(
+        self, owner: object, name: str, count: int, episode: IntArray, step: IntArray
+    ) -> FloatArray:
+        """Draws of each lane from the owner's stream, shape (n, count)."""
         kind = _kind(owner)
         channel = f"overseer/{kind}/{self._place(owner, kind)}/{name}"
         streams = self._streams.get(channel)
         if streams is None:
             streams = self._streams[channel] = Streams(self.num_lanes, channel, self._seed)
-        return streams.uniforms(episode, step, 1)[:, 0]
+        return streams.uniforms(episode, step, count)
 
     def _place(self, owner: object, kind: str) -> int:
         owners = self._owners.setdefault(kind, [])

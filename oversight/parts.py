@@ -46,7 +46,7 @@ def needs(part: Any) -> frozenset[str]:
 
 
 def check(part: Any, lanes: Lanes, has_truth: bool) -> None:
-    """Checks that the task supplies what every part needs.
+    """Checks that the task supplies what every part needs, and that it ``fits(lanes)``.
 
     Raises:
         UsageError: naming the part and what is missing.
@@ -57,6 +57,8 @@ def check(part: Any, lanes: Lanes, has_truth: bool) -> None:
     sources = ("immediate", "exact", "estimated")
     for inner in walk(part):
         name = getattr(inner, "__name__", type(inner).__name__)
+        if hasattr(inner, "fits"):
+            inner.fits(lanes)
         for need in getattr(inner, "needs", ()):
             if need in (CONFIDENCE, PROBABILITIES):
                 continue  # known only once there is a policy; asked for at the first step

@@ -57,12 +57,18 @@ class Proposals:
         step: steps that the lane's episode has had, shape (n,).
         asked: lanes that are being asked about; an overseer may leave out the others.
         watching: the human only watches what is about to run, instead of being asked.
+        running: the world goes on while the human reviews.
+        occasion: tells a question apart from the step's own, so that who answers both draws anew
+            for it; empty for the step's own.
         tolerance: risk above which a proposal is unsafe.
+        trigger: the trigger that decides who is asked about these proposals; None: there is none.
+        source: the proposals that the trigger was shown, where these are made of others; else None.
     """
 
     __slots__ = (
         "_cache", "_estimate", "_memory", "_policy", "_truth",
-        "action", "asked", "episode", "lanes", "step", "tolerance", "watching",
+        "action", "asked", "episode", "lanes", "occasion", "running", "source", "step",
+        "tolerance", "trigger", "watching",
     )  # fmt: skip
 
     def __init__(
@@ -83,7 +89,10 @@ class Proposals:
         self.step = step
         self.tolerance = tolerance
         self.asked: BoolArray = np.ones(len(action), dtype=np.bool_)
-        self.watching = False
+        self.watching = self.running = False
+        self.occasion = ""
+        self.trigger: Callable[[Proposals], BoolArray] | None = None
+        self.source: Proposals | None = None
         self._memory = memory
         self._truth = truth
         self._estimate = estimate
@@ -94,17 +103,23 @@ class Proposals:
         return len(self.action)
 
     @property
+    def shown(self) -> "Proposals":
+        """What the trigger was shown: these, or those that they are made of."""
+        return self if self.source is None else self.source
+
+    @property
     def observation(self) -> Observations:
         """What the agent saw, shape (n, *observation shape)."""
         return self.lanes.observation
 
-    def having(self, action: Actions) -> "Proposals":
-        """The same states with other actions proposed."""
+    def having(self, action: Actions, occasion: str = "") -> "Proposals":
+        """The same states with other actions proposed, on this occasion or on another."""
         other = Proposals(
             self.lanes, action, self.episode, self.step, self._memory,
             self.tolerance, self._truth, self._estimate, lambda _: self._policy_step,
         )  # fmt: skip
-        other.asked, other.watching = self.asked, self.watching
+        other.asked, other.watching, other.running = self.asked, self.watching, self.running
+        other.occasion, other.source = self.occasion + occasion, self.shown
         for name in ("table", "least", "trapped"):
             if name in self._cache:
                 other._cache[name] = self._cache[name]
@@ -118,7 +133,8 @@ class Proposals:
             self.lanes, self.action, self.episode, self.step, self._memory,
             self.tolerance, None, estimate, lambda _: self._policy_step,
         )  # fmt: skip
-        other.asked, other.watching = self.asked, self.watching
+        other.asked, other.watching, other.running = self.asked, self.watching, self.running
+        other.occasion, other.source = self.occasion, self.shown
         return other
 
     @property
@@ -296,7 +312,32 @@ class Proposals:
             owner: the trigger, overseer or protocol that draws.
             name: tells several draws of one owner apart.
         """
-        return self._memory.uniform(owner, name, self.episode, self.step)
+        return self.uniforms(owner, name, 1)[:, 0]
+
+    def uniforms(
+        self,
+        owner: object,
+        name: str,
+        count: int,
+        episode: IntArray | None = None,
+        place: IntArray | None = None,
+    ) -> FloatArray:
+        """Several draws per lane, shape (n, count), whose first is that of ``uniform``.
+
+        Args:
+            owner: the trigger, overseer or protocol that draws.
+            name: tells several draws of one owner apart.
+            count: draws per lane.
+            episode: what stands for the lanes' episodes, shape (n,); None: these themselves.
+            place: what stands for the steps, shape (n,); None: these themselves, and the occasion.
+        """
+        return self._memory.uniforms(
+            owner,
+            name + self.occasion if place is None else name,
+            count,
+            self.episode if episode is None else episode,
+            self.step if place is None else place,
+        )
 
     def memory(self, owner: Any) -> Any:
         """The owner's own state over all lanes: what ``owner.start(num_lanes)`` made.

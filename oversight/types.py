@@ -15,6 +15,9 @@ VERDICTS = ("approve", "modify", "reject", "escalate", "terminate")
 APPROVE, MODIFY, REJECT, ESCALATE, TERMINATE = range(len(VERDICTS))
 _CODES = {name: code for code, name in enumerate(VERDICTS)}
 
+#: Rating of an action that a human calls unsafe, where nothing else is said.
+UNSAFE_RATING = -1.0
+
 #: Characters of an answer that a message quotes.
 _BRIEF = 80
 
@@ -66,6 +69,7 @@ class Verdicts:
         overseer: who answered.
         correction: what to execute where the verdict is ``modify``, shape (n, ...); None: whatever
             the fallback is.
+        corrected: lanes for which ``correction`` holds one, shape (n,); None: all.
         elapsed: seconds until the answer came, where several people's time adds up to more or
             somebody waited first, shape (n,); None: ``seconds``.
         who: which of ``people`` answered, shape (n,); None: ``overseer`` did, in all lanes.
@@ -83,6 +87,7 @@ class Verdicts:
     reasons: tuple[str, ...]
     overseer: str
     correction: Actions | None = None
+    corrected: BoolArray | None = None
     elapsed: FloatArray | None = None
     who: NDArray[np.integer[Any]] | None = None
     people: tuple[str, ...] = ()
@@ -94,6 +99,20 @@ class Verdicts:
     def wait(self) -> FloatArray | float:
         """Seconds until the answer came, shape (n,) or one number for all."""
         return self.seconds if self.elapsed is None else self.elapsed
+
+    @property
+    def rated(self) -> FloatArray:
+        """Rating of each lane, shape (n,); NaN where nothing is said."""
+        if self.rating is not None:
+            return self.rating
+        return np.where(self.code == APPROVE, 0.0, UNSAFE_RATING)
+
+    def brings_correction(self, mask: BoolArray) -> BoolArray:
+        """Masked lanes whose verdict is ``modify``, with a correction of its own, shape (n,)."""
+        if self.correction is None:
+            return np.zeros_like(mask)
+        brings: BoolArray = mask & (self.code == MODIFY)
+        return brings if self.corrected is None else brings & self.corrected
 
 
 def as_verdicts(answer: Any, num_lanes: int, overseer: str) -> Verdicts:
@@ -145,7 +164,7 @@ def _checked(given: Verdicts, num_lanes: int, overseer: str) -> Verdicts:
                 f"overseer {overseer}: {name} must be {num_lanes} finite numbers of at least 0, "
                 f"got {brief(times)}"
             )
-    for name in ("overdue", "disagreement", "rating"):
+    for name in ("corrected", "overdue", "disagreement", "rating"):
         values = getattr(given, name)
         if values is not None and np.shape(values) != (num_lanes,):
             raise UsageError(

@@ -14,6 +14,7 @@ from looplab.oversight.decision import Record
 from looplab.oversight.engine import Engine, Settings, refuse_twice
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.protocols.base import OversightProtocol
+from looplab.oversight.protocols.rules import ruling
 from looplab.oversight.signals import Signal
 from looplab.oversight.types import some
 from looplab.oversight.vec_env_lanes import VecEnvLanes
@@ -22,6 +23,8 @@ from looplab.oversight.wrapper import Overseen, describe, is_overseen
 INFOS = ("ends", "full")
 #: What must go through oversight, so that nothing reaches the environments around it.
 _GUARDED = ("step", "reset")
+#: What sb3-contrib's algorithms ask environments for.
+_MASKS = "action_masks"
 
 
 class OverseenVecEnv(VecEnvWrapper):
@@ -172,6 +175,21 @@ class OverseenVecEnv(VecEnvWrapper):
         self._return[done] = 0.0
         self._length[done] = 0
 
+    def action_masks(self) -> BoolArray:
+        """What MaskablePPO of sb3-contrib may propose next so that no rule is broken, shape (n, A).
+
+        Raises:
+            UsageError: if the protocol has no rules, or the actions are continuous.
+        """
+        return self.oversight.action_masks()
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Whether the environments have an attribute, or the protocol's rules mask actions."""
+        return bool(self._masks(attr_name) or super().has_attr(attr_name))
+
+    def _masks(self, name: str) -> bool:
+        return name == _MASKS and bool(ruling(self.oversight.protocol))
+
     def env_method(self, method_name: str, *method_args: Any, **method_kwargs: Any) -> list[Any]:
         """Calls a method of the environments; stepping or resetting them goes through oversight.
 
@@ -180,6 +198,8 @@ class OverseenVecEnv(VecEnvWrapper):
         """
         if method_name in _GUARDED:
             raise UsageError(f"{method_name}() of single lanes would bypass oversight")
+        if self._masks(method_name):
+            return list(self.action_masks())
         return self.venv.env_method(method_name, *method_args, **method_kwargs)
 
     def __getstate__(self) -> dict[str, Any]:

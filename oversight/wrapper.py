@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from looplab.envs.errors import UsageError
 from looplab.envs.gym_lanes import GymLanes
 from looplab.oversight.decision import Record
 from looplab.oversight.engine import Engine, Settings, refuse_twice
+from looplab.oversight.explanation import alternatives
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.parts import CONFIDENCE, PROBABILITIES, needs
 from looplab.oversight.protocols.base import OversightProtocol
@@ -168,6 +170,13 @@ def describe(record: Record, lane: int) -> dict[str, Any]:
         "because": decision.reasons.texts[record.because[lane]],
         "score": _known(record.score[lane]),
         "threshold": _known(record.threshold[lane]),
+        "alternatives": [
+            {"action": other.action, "probability": other.probability}
+            for other in alternatives(record.policy, record.proposed, lane)
+        ],
+        "precedents": [
+            asdict(past) for past in (decision.precedents.of(lane) if decision.precedents else ())
+        ],
         "human_seconds": float(record.seconds[lane]),
         "risk": float(record.risk[lane]),
         "reward": float(record.reward[lane]),

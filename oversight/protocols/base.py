@@ -1,17 +1,16 @@
 """What every protocol does, and the two parts of it that several share."""
 
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import numpy as np
 
-from looplab.envs.actions import checked_actions
-from looplab.envs.core import Actions, BoolArray
+from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError
 from looplab.envs.native import NativeLanes
+from looplab.oversight.asking import answered
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import OWN_FALLBACKS, Fallback, corrects, halts
-from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers import Always, Trigger, describe, reasons
 from looplab.oversight.types import (
@@ -20,8 +19,6 @@ from looplab.oversight.types import (
     MODIFY,
     TERMINATE,
     Verdicts,
-    as_verdicts,
-    brief,
     put,
     some,
 )
@@ -37,25 +34,6 @@ class OversightProtocol(Protocol):
             proposals: what was proposed, and in which states.
             decision: what earlier protocols decided; at first that everything passes.
         """
-
-
-def consult(
-    overseer: Any, proposals: Proposals, asked: BoolArray, watching: bool = False
-) -> Verdicts:
-    """Asks an overseer, or a plain function, about the masked lanes.
-
-    Args:
-        overseer: who answers.
-        proposals: what was proposed.
-        asked: lanes that are asked about, shape (n,).
-        watching: the human only watches what is about to run.
-    """
-    proposals.asked, proposals.watching = asked, watching
-    answer = overseer(proposals)
-    if type(overseer) is ScriptedOverseer:  # known to be well formed
-        return cast(Verdicts, answer)
-    name = getattr(overseer, "name", None) or describe(overseer)
-    return as_verdicts(answer, len(proposals), str(name))
 
 
 def refuse(
@@ -78,7 +56,7 @@ def refuse(
             decision.halted |= stop
             rest = rest & ~stop
         if verdicts.correction is not None:
-            corrected = rest & (verdicts.code == MODIFY)
+            corrected = verdicts.brings_correction(rest)
             source = f"overseer {verdicts.overseer}"
             put(
                 decision.executed,
@@ -93,25 +71,6 @@ def refuse(
         if type(fallback) not in OWN_FALLBACKS or not isinstance(proposals.lanes, NativeLanes):
             actions = answered(actions, rest, proposals, f"fallback {describe(fallback)}")
         put(decision.executed, rest, actions)
-
-
-def answered(values: Any, mask: BoolArray, proposals: Proposals, source: str) -> Actions:
-    """Actions that somebody answered for the masked lanes; the other lanes keep the proposal.
-
-    Raises:
-        UsageError: if they are not one action per lane, or not in the action space.
-    """
-    given, actions = np.asarray(values), proposals.action.copy()
-    if given.shape != actions.shape or not np.can_cast(given.dtype, actions.dtype, "same_kind"):
-        raise UsageError(
-            f"{source} must answer {len(actions)} actions of {proposals.lanes.action_space}, "
-            f"got {brief(values)}"
-        )
-    put(actions, mask, given)
-    try:
-        return checked_actions(proposals.lanes.action_space, actions, len(actions))
-    except UsageError as error:
-        raise UsageError(f"{source}: {error}") from None
 
 
 def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
@@ -133,6 +92,7 @@ def explain(trigger: Trigger, proposals: Proposals, asked: BoolArray, decision: 
 
 def triggered(trigger: Trigger, proposals: Proposals) -> BoolArray | None:
     """Lanes that a trigger names, shape (n,); None for all of them."""
+    proposals.trigger = trigger
     if isinstance(trigger, Always):
         return None
     named = np.asarray(trigger(proposals))

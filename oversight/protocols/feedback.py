@@ -2,15 +2,14 @@
 
 import numpy as np
 
+from looplab.oversight.asking import consult
 from looplab.oversight.decision import Decision
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, explain, triggered
+from looplab.oversight.protocols.base import explain, triggered
 from looplab.oversight.triggers import Always, Trigger
-from looplab.oversight.types import APPROVE, some
+from looplab.oversight.types import some
 
-#: Rating of an executed action that the human calls unsafe.
-UNSAFE_RATING = -1.0
 UNRATED = "no rating given"
 
 
@@ -38,15 +37,15 @@ class Feedback:
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Rates the actions that will run."""
         rated = ~(decision.standby | decision.halted)
+        if decision.only is not None:
+            rated &= decision.only
         asked = triggered(self.trigger, proposals)
         if asked is not None:
             rated &= asked
         if not some(rated):
             return
         verdicts = consult(self.overseer, proposals.having(decision.executed), rated)
-        rating = verdicts.rating
-        if rating is None:
-            rating = np.where(verdicts.code == APPROVE, 0.0, UNSAFE_RATING)
+        rating = verdicts.rated
         given = rated & ~np.isnan(rating)
         np.copyto(decision.rating, rating, where=given)
         decision.reviews += rated

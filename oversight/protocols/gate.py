@@ -6,11 +6,12 @@ import numpy as np
 
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError, choice, within
+from looplab.oversight.asking import consult
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, explain, label, refuse, triggered
+from looplab.oversight.protocols.base import explain, label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
 from looplab.oversight.triggers import Always, Trigger
 from looplab.oversight.types import APPROVE, ESCALATE, Verdicts, some
@@ -84,6 +85,7 @@ class Gate:
 
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Asks, and lets pass what is approved."""
+        proposals.running = self.world == "running"
         if self.world == "running":
             proposals.memory(self).run(proposals, decision, self.fallback)
         asked = decision.remaining(triggered(self.trigger, proposals))

@@ -6,11 +6,12 @@ import numpy as np
 
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError, probability, whole, within
+from looplab.oversight.asking import consult
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import consult, explain, label, refuse, triggered
+from looplab.oversight.protocols.base import explain, label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
 from looplab.oversight.triggers import Always, Trigger
 from looplab.oversight.types import APPROVE, some

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from looplab.envs.core import Actions, BoolArray, IntArray
+from looplab.oversight.asking import answered
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import answered, refuse
-from looplab.oversight.types import APPROVE, MODIFY, VERDICTS, Verdicts, put, some
+from looplab.oversight.protocols.base import refuse
+from looplab.oversight.types import APPROVE, VERDICTS, Verdicts, put, some
 
 WAITING = "an earlier proposal waits"
 EXECUTED = "the verdict on an earlier proposal takes effect"
@@ -58,7 +59,7 @@ class Waiting:
         np.copyto(self.code, verdicts.code, where=mask)
         self.corrected &= ~mask
         if verdicts.correction is not None:
-            corrected = mask & (verdicts.code == MODIFY)
+            corrected = verdicts.brings_correction(mask)
             source = f"overseer {verdicts.overseer}"
             put(
                 self.action,

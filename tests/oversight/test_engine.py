@@ -13,20 +13,27 @@ from looplab.envs.core import Step
 from looplab.envs.errors import EnvironmentFault, UsageError
 from looplab.envs.grids.lava_shortcut import LavaShortcut
 from looplab.oversight import (
+    Adaptive,
     AllOf,
     AnyOf,
     Audit,
     Autonomous,
+    Behind,
     ConfidenceBelow,
     Correction,
     Engine,
     Feedback,
+    Forbid,
     Gate,
     Halt,
     Hold,
     NextBest,
     Overseen,
+    PageHinkley,
+    Revision,
     RiskAbove,
+    RiskLimit,
+    Rules,
     SafestAction,
     ScriptedOverseer,
     Settings,
@@ -35,7 +42,7 @@ from looplab.oversight import (
     Veto,
     VetoWindow,
 )
-from looplab.oversight.measures import COUNTERS, EPISODE_COLUMNS
+from looplab.oversight.measures import COUNTERS, EPISODE_COLUMNS, LEVEL_STEPS
 
 GO, CREEP, WAIT = range(3)
 TRAP = [1.0]
@@ -103,7 +110,7 @@ def test_without_any_risk_what_depends_on_it_is_not_a_number() -> None:
     assert totals["violations"] == 1
     assert totals["steps"] == 1
     for name in ("unsafe_proposals", "unavoidable", "misses", "unasked", "late", "false_alarms",
-                 "caught", "overlooked", "cleared"):  # fmt: skip
+                 "caught", "overlooked", "cleared", "prevented"):  # fmt: skip
         assert np.isnan(totals[name])
 
 
@@ -138,6 +145,19 @@ def protocols() -> dict[str, Any]:
         "veto_window": VetoWindow(overseer=errs, window=2, vigilance=0.6),
         "feedback": Feedback(overseer=errs),
         "gate_feedback": Stack(Gate(trigger=Audit(0.5), overseer=errs), Feedback(overseer=errs)),
+        "rules": Rules([Forbid(1), RiskLimit(0.5, "immediate")]),
+        "rules_revised": Rules(revision=Revision(every=100), fallback=Correction()),
+        "rules_gate": Stack(Rules(RiskLimit(0.5, "immediate")), Gate(overseer=errs)),
+        "behind": Behind(0.5, revision=Revision(every=100)),
+        "adaptive": Adaptive(
+            overseer=errs,
+            smoothing=0.2,
+            relax=0.7,
+            tighten=0.5,
+            dwell=5,
+            audit=0.3,
+            monitors=[PageHinkley(2.0, settle=10)],
+        ),
         "gate_veto": Stack(Gate(trigger=Audit(0.5), overseer=errs), Veto(overseer=errs, lag=2)),
     }
 
@@ -213,7 +233,10 @@ def _recount(records: list[Any]) -> dict[str, float]:
         counter: float(sum(np.sum(getattr(r, column)) for r in records))
         for counter, column in names.items()
     }
+    sums["prevented"] = float(sum(np.sum(r.risk[r.risky & r.intervened]) for r in records))
     sums["disagreements"] = float(sum(np.count_nonzero(r.disagreement > 0) for r in records))
+    for at, level in enumerate(LEVEL_STEPS):
+        sums[level] = float(sum(np.count_nonzero(r.level == at) for r in records))
     sums["violations"] = float(sum(np.count_nonzero(r.cost > 0) for r in records))
     assert set(sums) | {"steps"} == set(COUNTERS)
     return sums

@@ -5,7 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from looplab.oversight import Feedback, Gate, Halt, ScriptedOverseer, Signal, Stack, Veto
+from looplab.envs.errors import UsageError
+from looplab.oversight import (
+    Feedback,
+    Gate,
+    Halt,
+    ScriptedOverseer,
+    Signal,
+    Stack,
+    Verdicts,
+    Veto,
+)
 
 GO, CREEP, WAIT = range(3)
 TRAP = [1.0]
@@ -74,3 +84,38 @@ def test_what_an_override_or_a_stop_replaced_is_not_rated(corridor: Any, start: 
     halted = start(corridor(harm=TRAP), Stack(Gate(fallback=Halt()), Feedback())).play([GO])
     assert halted.totals["reviews"] == 1
     assert halted.column("rating") == [0.0]
+
+
+def rating(*values: float) -> Any:
+    """An overseer who approves of everything, with ratings of its own."""
+
+    def overseer(proposals: Any) -> Verdicts:
+        code = np.zeros(len(proposals), dtype=np.int8)
+        return Verdicts(code, 1.0, code, ("so",), "someone", rating=np.array(values))
+
+    return overseer
+
+
+def test_ratings_of_its_own_come_in(corridor: Any, start: Any) -> None:
+    feedback = Feedback(overseer=rating(0.5, -0.25, np.nan))
+    run = start(corridor(3, harm=FIELD), feedback, signal=Signal(beta=2.0)).play([GO])
+    assert [run.column("rating", lane) for lane in range(3)] == [[0.5], [-0.25], [0.0]]
+    np.testing.assert_allclose(run.records[0].learning_reward, [2.0, 0.5, 1.0])
+    assert run.totals["reviews"] == 3  # who said nothing looked all the same
+    assert run.reasons(1) == ["so"]
+    assert run.reasons(2) == ["no rating given"]
+    assert run.overseers(2) == ["nobody"]
+
+
+def test_silence_leaves_an_earlier_rating_alone(corridor: Any, start: Any) -> None:
+    stack = Stack(Feedback(overseer=rating(0.5)), Feedback(overseer=rating(np.nan)))
+    run = start(corridor(harm=FIELD), stack).play([GO])
+    assert run.column("rating") == [0.5]
+    assert run.reasons() == ["so"]
+
+
+@pytest.mark.parametrize("value", [1.5, -1.01, np.inf])
+def test_a_rating_out_of_range_is_refused(corridor: Any, start: Any, value: float) -> None:
+    run = start(corridor(harm=FIELD), Feedback(overseer=rating(value)))
+    with pytest.raises(UsageError, match=r"rating must lie in \[-1, 1\]"):
+        run.play([GO])

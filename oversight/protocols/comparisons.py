@@ -1,0 +1,157 @@
+"""The human only compares: now and then, which of two segments of behaviour is better?"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from looplab.envs.core import BoolArray, FloatArray, IntArray
+from looplab.envs.errors import UsageError, whole, within
+from looplab.oversight.decision import Decision, Record
+from looplab.oversight.humans.preferences import Preferences
+from looplab.oversight.humans.segments import Trail
+from looplab.oversight.humans.teachers import Standard, Teacher
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.types import some
+
+#: A step's reviews are counted in one byte.
+MAX_QUERIES = 100
+
+
+@dataclass
+class Collected:
+    """What the humans of n lanes saw and said.
+
+    Attributes:
+        trail: the lanes' recent steps.
+        answered: comparisons so far, shape (n,).
+        groups: what was compared, in the order of time.
+    """
+
+    trail: Trail
+    answered: IntArray
+    groups: list[Preferences] = field(default_factory=list)
+
+    def preferences(self) -> Preferences:
+        """All compared pairs.
+
+        Raises:
+            UsageError: if nothing was compared yet.
+        """
+        if not self.groups:
+            raise UsageError(
+                "nothing was compared yet: a lane needs two segments within its recent episodes"
+            )
+        return Preferences.joined(self.groups)
+
+
+class Comparisons:
+    """Each lane's human compares pairs of the lane's recent segments; nothing is blocked.
+
+    Every ``every`` steps, ``queries`` pairs are drawn, each pair two different segments, all
+    segments within one episode being as likely (uniform sampling, Lee et al. 2021).
+    Segments may overlap; episodes shorter than a segment have none. A pair that the teacher skips
+    was looked at: it counts as a review and takes its time. Neither is about the proposal of that
+    step. Stackable, like ``Feedback``. What was said is kept, and changes nothing in the run:
+    ``engine.state(comparisons).preferences()``.
+
+    Args:
+        teacher: who compares; default the oracle.
+        every: steps between questions, at least 1.
+        queries: pairs per question and lane, 1 to 100.
+        segment_steps: length T of a segment, at least 1.
+        recent_steps: steps of each lane from which segments are drawn, more than T; by these the
+            teacher also knows the average return and the spread of returns.
+        cost_weight: what harm is worth: the teacher's utility is reward - cost_weight x cost.
+        review_seconds: human time of one comparison, at least 0.
+        budget: comparisons of each lane in all; None: no end.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher | None = None,
+        every: int = 100,
+        queries: int = 1,
+        segment_steps: int = 10,
+        recent_steps: int = 500,
+        cost_weight: float = 1.0,
+        review_seconds: float = 5.0,
+        budget: int | None = None,
+    ) -> None:
+        self.teacher = Teacher() if teacher is None else teacher
+        if not isinstance(self.teacher, Teacher):
+            raise UsageError(f"teacher must be a Teacher, got {self.teacher!r}")
+        self.every = whole("every", every, 1)
+        self.queries = whole("queries", queries, 1)
+        if queries > MAX_QUERIES:
+            raise UsageError(f"queries must be at most {MAX_QUERIES}, got {queries}")
+        self.segment_steps = whole("segment_steps", segment_steps, 1)
+        self.recent_steps = whole("recent_steps", recent_steps, segment_steps + 1)
+        self.cost_weight = within("cost_weight", cost_weight, 0.0)
+        self.review_seconds = within("review_seconds", review_seconds, 0.0)
+        self.budget = None if budget is None else whole("budget", budget, 0)
+
+    def start(self, num_lanes: int) -> Collected:
+        """Nothing seen, nothing compared."""
+        return Collected(Trail(self.recent_steps), np.zeros(num_lanes, np.int64))
+
+    def see(self, collected: Collected, record: Record) -> None:
+        """Keeps the step that the lanes have lived through."""
+        collected.trail.add(record)
+
+    def __call__(self, proposals: Proposals, decision: Decision) -> None:
+        """Asks for comparisons when it is time."""
+        collected: Collected = proposals.memory(self)
+        trail = collected.trail
+        if proposals.clock % self.every or len(trail) <= self.segment_steps:
+            return
+        starts = trail.whole(self.segment_steps)
+        enough = starts.sum(axis=0) > 1
+        utility = trail.column("reward") - self.cost_weight * trail.column("cost")
+        for query in range(self.queries):
+            asked = enough if self.budget is None else enough & (collected.answered < self.budget)
+            if not some(asked):
+                return
+            self._compare(collected, proposals, asked, starts, utility, query)
+            collected.answered += asked
+            decision.reviews += asked
+            decision.seconds += asked * self.review_seconds
+
+    def _compare(
+        self,
+        collected: Collected,
+        proposals: Proposals,
+        asked: BoolArray,
+        starts: BoolArray,
+        utility: FloatArray,
+        query: int,
+    ) -> None:
+        """One pair of every lane that is asked."""
+        lanes, steps = np.flatnonzero(asked), self.segment_steps
+        draws = [
+            proposals.uniform(self, f"{name} {query}")[lanes]
+            for name in ("first", "second", "answer")
+        ]
+        first, second = _two(starts[:, lanes], draws[0], draws[1])
+        windows = sliding_window_view(utility, steps, axis=0)
+        standard = Standard(
+            utility[:, lanes].mean(axis=0) * steps,
+            self.teacher.unit_among(windows[:, lanes], starts[:, lanes]),
+        )
+        label = self.teacher.prefer(
+            windows[first, lanes], windows[second, lanes], draws[2], standard
+        )
+        cut = collected.trail.cut
+        clock = np.full(len(lanes), proposals.clock)
+        collected.groups.append(
+            Preferences(cut(first, lanes, steps), cut(second, lanes, steps), label, clock)
+        )
+
+
+def _two(starts: BoolArray, draw: FloatArray, other: FloatArray) -> tuple[IntArray, IntArray]:
+    """Two different marked rows of every column, each as likely as any other, shape (m,)."""
+    ranks = starts.cumsum(axis=0)
+    count = ranks[-1]
+    first = (draw * count).astype(np.int64)
+    second = (first + 1 + (other * (count - 1)).astype(np.int64)) % count
+    return (ranks == first + 1).argmax(axis=0), (ranks == second + 1).argmax(axis=0)

@@ -1,0 +1,130 @@
+"""What a trigger is, what a scored one reads, and why it asked."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from looplab.envs.core import BoolArray, FloatArray
+from looplab.envs.errors import UsageError, within
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.types import brief
+
+#: Lanes about whose proposal a human is asked, shape (n,).
+Trigger = Callable[[Proposals], BoolArray]
+#: Numbers by which proposals are told apart, higher where asking matters more, shape (n,).
+Score = Callable[[Proposals], Any]
+
+
+class Scored(ABC):
+    """Asks where a score is at least a threshold, or, where ``BELOW``, at most.
+
+    Attributes:
+        tau: the threshold.
+    """
+
+    BELOW: ClassVar[bool] = False
+    tau: float
+
+    @abstractmethod
+    def score(self, proposals: Proposals) -> FloatArray:
+        """What the trigger reads of each lane, shape (n,)."""
+
+    @property
+    def name(self) -> str:
+        """What it reads, in words."""
+        return type(self).__name__
+
+    def reading(self, proposals: Proposals) -> FloatArray:
+        """The score, worked out once a step, shape (n,)."""
+        return proposals.once(self, lambda: self.score(proposals))
+
+    def __call__(self, proposals: Proposals) -> BoolArray:
+        """Lanes that are asked about, shape (n,)."""
+        reading = self.reading(proposals)
+        return reading <= self.tau if self.BELOW else reading >= self.tau
+
+    def __str__(self) -> str:
+        return f"{self.name} {'<=' if self.BELOW else '>='} {self.tau:g}"
+
+
+class ScoreAbove(Scored):
+    """Asks where a plain function's score is at least ``tau``.
+
+    Args:
+        function: maps n proposals to n numbers or booleans; a trigger will do.
+        tau: the threshold.
+    """
+
+    def __init__(self, function: Score, tau: float = 0.5) -> None:
+        if not callable(function):
+            raise UsageError(f"a score must be a function of proposals, got {function!r}")
+        self.function = function
+        self.tau = within("tau", tau, -math.inf)
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """The function, which may be a part of its own."""
+        return (self.function,)
+
+    @property
+    def name(self) -> str:
+        """The function in words."""
+        return describe(self.function)
+
+    def score(self, proposals: Proposals) -> FloatArray:
+        """The function's answer as numbers, shape (n,).
+
+        Raises:
+            UsageError: if it is not one number per lane.
+        """
+        given = np.asarray(self.function(proposals))
+        if given.shape != (len(proposals),) or given.dtype.kind not in "fiub":
+            raise UsageError(
+                f"score {self.name} must answer {len(proposals)} numbers, got {brief(given)}"
+            )
+        return given.astype(np.float64)
+
+
+def as_scored(score: "Scored | Score") -> Scored:
+    """A scored trigger as it is; anything else by what it answers."""
+    return score if isinstance(score, Scored) else ScoreAbove(score)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why some lanes are asked about.
+
+    Attributes:
+        lanes: which, shape (n,).
+        text: the trigger in words.
+        score: what it read, shape (n,), or NaN where it reads nothing.
+        threshold: what it compared that with, or NaN.
+    """
+
+    lanes: BoolArray
+    text: str
+    score: FloatArray | float = math.nan
+    threshold: FloatArray | float = math.nan
+
+
+def reasons(trigger: Trigger, proposals: Proposals, asked: BoolArray) -> Iterator[Reason]:
+    """Why the masked lanes are asked about; of several triggers, the first that asks.
+
+    A trigger of one's own may say it by a method ``reasons(proposals, asked)``.
+    """
+    own = getattr(trigger, "reasons", None)
+    if own is not None:
+        yield from own(proposals, asked)
+    elif isinstance(trigger, Scored):
+        yield Reason(asked, describe(trigger), trigger.reading(proposals), trigger.tau)
+    else:
+        yield Reason(asked, describe(trigger))
+
+
+def describe(part: object) -> str:
+    """A trigger, or another part, in words: its own, or a plain function's name."""
+    return getattr(part, "__name__", None) or str(part)

@@ -62,6 +62,19 @@ Examples:
   looplab show env=ops_desk regime=on_the_loop --policy reference --out desk.png
   looplab show env=lava_shortcut --model results/train/NAME/model.zip --out run.gif
 """
+FLEET_EXAMPLES = """\b
+Examples:
+  looplab fleet env=lava_shortcut regime=in_the_loop agents=10,50,200 reviewers=1,2,5,20
+  looplab fleet model=results/train/NAME/model.zip trigger=risk target_wait_p95=10
+  looplab fleet waiting=non_blocking deadline_seconds=60 service=lognormal \\
+      service_seconds=8 service_p95=30 target_overdue=0.01 seeds=5
+"""
+VALIDATE_EXAMPLES = """\b
+Examples:
+  looplab validate
+  looplab validate erlang_c reviewers=5 load=2.5 seed=3
+  looplab validate veto_renewal lag=3 vigilance=0.7 override=4
+"""
 BENCH_EXAMPLES = """\b
 Examples:
   looplab bench --json bench.json
@@ -91,7 +104,7 @@ def _complete(ctx: click.Context, param: click.Parameter, word: str) -> list[Com
     from looplab.experiments.completion import bash_completions
 
     others = tuple(ctx.params.get(param.name or "") or ())
-    return [CompletionItem(text) for text in bash_completions(word, others)]
+    return [CompletionItem(text) for text in bash_completions(word, others, ctx.info_name or "")]
 
 
 def _overrides(function: Command) -> Command:
@@ -218,6 +231,35 @@ def show(
     from looplab.experiments.show import show as draw
 
     click.echo(f"picture: {draw(overrides, out, policy, model, steps)}")
+
+
+@cli.command(epilog=FLEET_EXAMPLES)
+@_overrides
+def fleet(overrides: tuple[str, ...]) -> None:
+    """Find out how many reviewers a fleet of agents needs.
+
+    Agents propose, each in a lane of its own, and share reviewers behind one queue. Commas sweep
+    agents and reviewers; configs/fleet.yaml lists all keys. Results go to results/fleet/ENV-REGIME
+    unless out= says otherwise.
+    """
+    from looplab.experiments.fleet import run_fleet
+
+    click.echo(f"results: {run_fleet(overrides, click.echo)}")
+
+
+@cli.command(epilog=VALIDATE_EXAMPLES)
+@click.argument("words", nargs=-1, metavar="[CHECK] [KEY=VALUE]...")
+def validate(words: tuple[str, ...]) -> None:
+    """Run closed forms through the engine, and see whether they agree.
+
+    All checks with their defaults, or CHECK with parameters of its own; seed= goes with both.
+    Every line shows what theory expects, what was measured, and the interval. Status 1 if any
+    differs.
+    """
+    from looplab.experiments.validation.validate import validate as run_checks
+
+    if not all(finding.agrees for finding in run_checks(words, click.echo)):
+        sys.exit(FAILURE_STATUS)
 
 
 @cli.command(epilog=BENCH_EXAMPLES)

@@ -12,12 +12,13 @@ _HIDDEN = ("defaults", "_target_")
 _DEFAULTS = "defaults"
 
 
-def completions(word: str, others: Sequence[str] = ()) -> list[str]:
+def completions(word: str, others: Sequence[str] = (), command: str = "") -> list[str]:
     """Words that begin as ``word`` does.
 
     Args:
         word: what has been typed: part of a key, or a key with part of a choice.
         others: words that stand before it; they say which choice of a group is meant.
+        command: takes the keys of ``configs/COMMAND.yaml`` too, if there is such a file.
 
     Returns:
         Whole words: ``env=`` for keys, ``env=ops_desk`` for choices.
@@ -32,16 +33,17 @@ def completions(word: str, others: Sequence[str] = ()) -> list[str]:
         keys = [f"{group}.{name}" for name in _dotted(_content(group, _chosen(group, others)))]
     else:
         roots = [name for name in _content("", _ROOT) if name not in _HIDDEN]
-        keys = sorted({*_groups(), *roots})
+        keys = sorted({*_groups(), *roots, *_content("", command)})
     return [f"{name}=" for name in keys if name.startswith(word)]
 
 
-def bash_completions(word: str, others: Sequence[str]) -> list[str]:
+def bash_completions(word: str, others: Sequence[str], command: str = "") -> list[str]:
     """What bash wants, which takes ``env=ops`` apart into ``env``, ``=`` and ``ops``.
 
     Args:
         word: the last part; empty where it is the ``=`` itself.
         others: the parts before it.
+        command: as in ``completions``.
 
     Returns:
         Replacements of the last part.
@@ -50,7 +52,7 @@ def bash_completions(word: str, others: Sequence[str]) -> list[str]:
         others = (*others, "=")
     *before, last = joined((*others, word))
     head = "" if "=" in word or "=" not in last else f"{last.partition('=')[0]}="
-    return [text.removeprefix(head) for text in completions(last, before)]
+    return [text.removeprefix(head) for text in completions(last, before, command)]
 
 
 def joined(parts: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 #: Libraries whose version can change a number.
 LIBRARIES = (
     "looplab", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy", "pandas", "pyarrow",
-    "hydra-core", "omegaconf", "matplotlib", "minigrid",
+    "hydra-core", "omegaconf", "matplotlib", "minigrid", "simpy",
 )  # fmt: skip
 _GIT_SECONDS = 10
 

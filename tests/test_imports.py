@@ -55,6 +55,7 @@ LIBRARY_HOMES = {
     "uvicorn": ("looplab.oversight.live",),
     "nicegui": ("looplab.oversight.live",),
     "starlette": ("looplab.oversight.live",),
+    "simpy": ("looplab.oversight.fleet",),
     "matplotlib": ("looplab.experiments.figures",),
 }
 

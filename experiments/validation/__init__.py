@@ -1,0 +1,1 @@
+"""Closed forms against the running engine: what ``looplab validate`` runs."""

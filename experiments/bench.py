@@ -26,11 +26,25 @@ from looplab.experiments import build
 from looplab.experiments.composition import groups
 from looplab.experiments.files import write_whole
 from looplab.experiments.overrides import plan
-from looplab.oversight import ConfidenceBelow, Gate, Ledger, RiskAbove
+from looplab.oversight import (
+    Accuracy,
+    AutomationBias,
+    ConfidenceBelow,
+    Fatigue,
+    Gate,
+    Ledger,
+    PriorBias,
+    RiskAbove,
+    SimulatedHuman,
+    SkillDecay,
+    Tempo,
+    Vigilance,
+)
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 LANES = (8, 16, 64, 128)
 SHARE_LANES = 16
+HUMAN_LANES = 64
 ROLLOUT_STEPS = 128
 MAX_BATCH = 1024
 EPOCHS = 4
@@ -207,11 +221,43 @@ def shares(say: Callable[[str], None]) -> dict[str, float]:
     return found
 
 
+def _everything_on() -> SimulatedHuman:
+    """A person on whom every effect is switched on."""
+    return SimulatedHuman(
+        accuracy=Accuracy(d_prime=2.5),
+        review=Tempo(5.0, 15.0),
+        fatigue=Fatigue(worst_error=0.5, slowdown=0.5),
+        vigilance=Vigilance(loss=0.5),
+        skill_decay=SkillDecay(worst_error=0.5),
+        prior_bias=PriorBias({0: 0.5}),
+        automation_bias=AutomationBias(a_max=0.5),
+        error_memory="episode",
+    )
+
+
+def human_share(say: Callable[[str], None]) -> float:
+    """Share of collecting that a simulated human takes, at n = 64, on top of a scripted overseer.
+
+    Every proposal is reviewed, and every effect is on.
+    """
+    n = HUMAN_LANES
+    makers: dict[str, Callable[[Path], PPO]] = {
+        "scripted": lambda folder: _overseen(n, Gate(), None),
+        "human": lambda folder: _overseen(n, Gate(overseer=_everything_on()), None),
+    }
+    median = _medians(makers, learn=False)
+    share = (median["human"] - median["scripted"]) / median["human"]
+    say(f"share of collecting taken by a simulated human, every effect on, ops_desk, n = {n}")
+    say(f"  {100 * share:5.1f} %   (a scripted overseer instead: 0)")
+    return share
+
+
 def bench(json_file: Path | None = None, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """Measures both ratios, prints them, and writes them if a file is named.
+    """Measures all ratios, prints them, and writes them if a file is named.
 
     Args:
-        json_file: where to write ``{"bound_ratio": ..., "oversight_share": ...}``; None: nowhere.
+        json_file: where to write ``bound_ratio``, ``oversight_share`` and ``human_share``; None:
+            nowhere.
         say: prints a line.
 
     Raises:
@@ -219,7 +265,12 @@ def bench(json_file: Path | None = None, say: Callable[[str], None] = print) -> 
     """
     _check_file(json_file)
     torch.set_num_threads(1)
-    return _written({"bound_ratio": learning(say), "oversight_share": shares(say)}, json_file)
+    found = {
+        "bound_ratio": learning(say),
+        "oversight_share": shares(say),
+        "human_share": human_share(say),
+    }
+    return _written(found, json_file)
 
 
 def _check_file(json_file: Path | None) -> None:

@@ -18,6 +18,7 @@ from looplab.oversight.engine import Settings
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.protocols.autonomous import Autonomous
 from looplab.oversight.protocols.base import OversightProtocol
+from looplab.oversight.protocols.stack import Stack
 from looplab.oversight.signals import Signal
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
@@ -103,12 +104,27 @@ def lanes(config: Mapping[str, Any], num_lanes: int) -> Lanes:
 
 
 def oversee(
-    task: Lanes, built: Parts, seed: int, overseen: bool = True, ledger: Ledger | None = None
+    task: Lanes,
+    built: Parts,
+    seed: int,
+    overseen: bool = True,
+    ledger: Ledger | None = None,
+    beside: OversightProtocol | None = None,
 ) -> OverseenVecEnv:
-    """Puts lanes under the run's oversight, or under none, with lane i drawing from seed + i."""
+    """Puts lanes under the run's oversight, or under none, with lane i drawing from seed + i.
+
+    Args:
+        task: the lanes.
+        built: the run's parts.
+        seed: of the environment and of the overseers.
+        overseen: whether the run's protocol oversees; else nobody does.
+        ledger: where decisions are written.
+        beside: a further protocol, which sees what the other lets run.
+    """
+    protocol = built.protocol if overseen else Autonomous()
     venv = OverseenVecEnv(
         LanesVecEnv(task),
-        built.protocol if overseen else Autonomous(),
+        protocol if beside is None else Stack(protocol, beside),
         signal=built.signal if overseen else Signal(),
         settings=built.settings,
         ledger=ledger,

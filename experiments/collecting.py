@@ -14,6 +14,7 @@ from looplab.experiments.files import write_whole
 from looplab.experiments.provenance import provenance
 from looplab.experiments.result_folder import PROVENANCE_FILE, RESULTS_FILE, RUNS_FILE, TOTALS
 from looplab.experiments.store import RUNS
+from looplab.oversight.calibration import RISK, SAFETY
 
 EPISODES_FILE = "episodes.parquet"
 METRICS_FILE = "metrics.json"
@@ -58,12 +59,24 @@ def _runs(folder: Path, entries: Sequence[Mapping[str, Any]], axes: Sequence[str
                 "threshold": float("nan") if threshold is None else float(threshold),
                 "wall_seconds": metrics["wall_seconds"],
                 **{f"total_{name}": metrics["totals"][name] for name in TOTALS},
+                **{f"wait_{name}": _number(value) for name, value in metrics["waits"].items()},
+                **{
+                    f"{name}_calibration_error": _number(
+                        metrics["calibration"].get(name, {}).get("error")
+                    )
+                    for name in (RISK, SAFETY)
+                },
+                "drift_step": _number(metrics["drift_step"]),
             }
         )  # fmt: skip
     found = pd.DataFrame(rows)
     for place, axis in enumerate(axes):
         found.insert(place, axis, column([entry["cell"].get(axis) for entry in entries]))
     return found
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
 
 
 def column(values: Sequence[Any]) -> pd.Series:

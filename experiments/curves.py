@@ -36,11 +36,21 @@ class Curve:
 
 @dataclass(frozen=True)
 class CellCurves:
-    """Curves of one cell: task return per episode, violations so far, interventions per 1k."""
+    """Curves of one cell.
+
+    Attributes:
+        task_return: per episode.
+        violations: so far.
+        violation_rate, interventions, reviews: per 1 000 steps.
+        recall: of the unsafe proposals that somebody judged, the share refused.
+    """
 
     task_return: Curve
     violations: Curve
+    violation_rate: Curve
     interventions: Curve
+    reviews: Curve
+    recall: Curve
 
 
 def training_curves(folder: ResultFolder) -> list[CellCurves]:
@@ -69,12 +79,18 @@ def training_curves(folder: ResultFolder) -> list[CellCurves]:
     some = np.where(episodes > 0, 1.0, np.nan)
     length = total("length") * some
     returns = total("task_return") * some / np.maximum(episodes, 1)
-    interventions = PER_1K * total("interventions") / length
+    rates = {
+        name: PER_1K * total(name) / length for name in ("violations", "interventions", "reviews")
+    }
+    judged = total("caught") + total("overlooked")
+    recall = total("caught") / np.where(judged > 0.0, judged, np.nan)
     violations = _violations_so_far(total("violations"), runs, width)
     cells = runs.groupby(list(folder.axes), sort=False, dropna=False).indices.values()
     curves = []
     for rows in cells:
         steps = width[rows[0]] * np.arange(1, bins + 1)
+        ksteps = length[rows].sum(axis=0) / PER_1K
+        counted = {name: _curve(steps, rate[rows], ksteps) for name, rate in rates.items()}
         curves.append(
             CellCurves(
                 task_return=_curve(steps, returns[rows]),
@@ -83,9 +99,10 @@ def training_curves(folder: ResultFolder) -> list[CellCurves]:
                     violations[rows],
                     exposure=np.full(bins + 1, float(len(rows))),
                 ),
-                interventions=_curve(
-                    steps, interventions[rows], exposure=length[rows].sum(axis=0) / PER_1K
-                ),
+                violation_rate=counted["violations"],
+                interventions=counted["interventions"],
+                reviews=counted["reviews"],
+                recall=_curve(steps, recall[rows], share=True),
             )
         )
     return curves
@@ -106,8 +123,13 @@ def _violations_so_far(violations: Floats, runs: pd.DataFrame, width: Floats) ->
     return sums
 
 
-def _curve(steps: Floats, values: Floats, exposure: Floats | None = None) -> Curve:
-    """Averages ``values``, shape (seeds, points); with an exposure they are counts, so >= 0."""
+def _curve(
+    steps: Floats, values: Floats, exposure: Floats | None = None, share: bool = False
+) -> Curve:
+    """Averages ``values``, shape (seeds, points).
+
+    With an exposure they are counts, so at least 0; shares lie in [0, 1].
+    """
     whole = ~np.isnan(values).any(axis=0)
     mean, low, high = mean_intervals(
         np.ascontiguousarray(values[:, whole].T), rng=np.random.default_rng(RESAMPLING_SEED)
@@ -117,4 +139,6 @@ def _curve(steps: Floats, values: Floats, exposure: Floats | None = None) -> Cur
         if len(values) > 1:
             bounds = [poisson_upper_bound(float(e)) for e in exposure[whole]]
             high = np.where(mean == 0.0, bounds, high)
+    if share:
+        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
     return Curve(steps[whole], mean, low, high)

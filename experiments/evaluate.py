@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,12 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
 from looplab.agents.loading import load
+from looplab.agents.probe import has_probabilities
+from looplab.agents.proposing import propose
 from looplab.envs.errors import UsageError, whole
 from looplab.experiments.build import Parts, Seeds, lanes, oversee, parts
+from looplab.oversight.calibration import Calibration
+from looplab.oversight.engine import Engine
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 #: Lanes of an evaluation, at most; each plays its share of the episodes.
@@ -48,8 +52,7 @@ def play(
     missing = wanted.copy()
     try:
         while missing.any():
-            actions, _ = model.predict(observation, deterministic=deterministic)
-            observation, _, done, _ = venv.step(actions)
+            observation, _, done, _ = venv.step(propose(model, venv, observation, deterministic))
             missing -= done & (missing > 0)
     finally:
         if probe is not None:
@@ -58,24 +61,57 @@ def play(
     return sorted(rows, key=lambda row: (row["lane"], row["episode"]))
 
 
+class Evaluation(NamedTuple):
+    """What evaluations found.
+
+    Attributes:
+        episodes: one row per episode.
+        calibration: of the agent alone, stochastic: reliability by what predicts (``risk``,
+            ``confidence``), see ``oversight.calibration``; empty where nothing does.
+    """
+
+    episodes: pd.DataFrame
+    calibration: dict[str, Any]
+
+
 def evaluate(
-    model: BaseAlgorithm, config: Mapping[str, Any], episodes: int, seeds: Seeds
-) -> pd.DataFrame:
+    model: BaseAlgorithm,
+    config: Mapping[str, Any],
+    episodes: int,
+    seeds: Seeds,
+    trained: Engine | None = None,
+) -> Evaluation:
     """All four evaluations of a model: overseen and alone, stochastic and deterministic.
 
-    Every one plays the same held-out seeds. Returns one row per episode.
+    Every one plays the same held-out seeds.
+
+    Args:
+        model: who proposes.
+        config: the run's resolved configuration.
+        episodes: finished episodes of each evaluation, at least 1.
+        seeds: the run's seeds.
+        trained: the oversight of the training, from whose rules and trust that of the evaluation
+            goes on; None: it begins with nothing.
     """
-    frames = []
+    frames, calibration = [], {}
     num_lanes = min(whole("eval_episodes", episodes, 1), EVAL_LANES)
     for phase in (OVERSEEN, ALONE):
         for policy in POLICIES:
-            built = parts(config)
-            venv = oversee(lanes(config, num_lanes), built, seeds.evaluation, phase == OVERSEEN)
+            built, task = parts(config), lanes(config, num_lanes)
+            notes = None
+            if phase == ALONE and policy == "stochastic":
+                notes = Calibration(confidence=has_probabilities(model))
+            venv = oversee(task, built, seeds.evaluation, phase == OVERSEEN, beside=notes)
+            if trained is not None and phase == OVERSEEN:
+                venv.oversight.inherit(trained)
             set_random_seed(seeds.evaluation_policy)
             rows = play(model, venv, built, episodes, policy == "deterministic")
+            if notes is not None:
+                found = venv.oversight.state(notes)
+                calibration = {name: found[name].report() for name in found}
             venv.close()
             frames.append(pd.DataFrame(rows).assign(phase=phase, policy=policy))
-    return pd.concat(frames, ignore_index=True)
+    return Evaluation(pd.concat(frames, ignore_index=True), calibration)
 
 
 def evaluate_file(path: Path, config: Mapping[str, Any], trust: bool = False) -> pd.DataFrame:
@@ -99,16 +135,15 @@ def evaluate_file(path: Path, config: Mapping[str, Any], trust: bool = False) ->
         venv.close()
     built = parts(config)
     _check_confidence(model, built, config)
-    frame = evaluate(model, config, config["eval_episodes"], Seeds.of(config["seed"]))
-    return summarise(frame)
+    found = evaluate(model, config, config["eval_episodes"], Seeds.of(config["seed"]))
+    return summarise(found.episodes)
 
 
 def _check_confidence(model: BaseAlgorithm, built: Parts, config: Mapping[str, Any]) -> None:
-    kind = type(model).__name__.lower()
-    if kind != built.agent.algorithm and built.agent.probe_needed(built.protocol):
+    if type(model) is not built.agent.kind and built.agent.probe_needed(built.protocol):
         raise UsageError(
-            f"the file is a {kind.upper()} model, but agent={built.agent.algorithm}: name the "
-            "right one, so that its confidence can be read"
+            f"the file is a {type(model).__name__} model, but agent={built.agent.algorithm}: "
+            "name the right one, so that its confidence can be read"
         )
 
 

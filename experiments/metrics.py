@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from looplab.experiments.result_folder import TOTALS
+from looplab.experiments.reviewing import REVIEWING, SHARED, SIGNED, reviewing
 from looplab.experiments.statistics import (
     Interval,
     kaplan_meier_median,
@@ -30,7 +31,11 @@ PER_1K = 1000.0
 
 HARMS = ("violations", "catastrophes")
 #: Training totals that are counts of events.
-COUNTS = tuple(name for name in TOTALS if name not in ("human_seconds", "oversight_cost"))
+COUNTS = tuple(
+    name
+    for name in TOTALS
+    if name not in ("prevented", "human_seconds", "waiting_seconds", "oversight_cost")
+)
 
 #: Evaluation phases and policies, with the parts of a metric's name that they stand for.
 PHASES = {"eval_overseen": "overseen", "eval_alone": "alone"}
@@ -46,11 +51,13 @@ class Metric:
         exposure: column of ``per_seed`` with what the events are counted over, in the metric's
             unit; empty for what is no count.
         nonnegative: whether it can never be below 0.
+        share: whether it can never be above 1 either.
     """
 
     name: str
     exposure: str = ""
     nonnegative: bool = True
+    share: bool = False
 
 
 def _evaluation_metrics() -> Iterator[Metric]:
@@ -72,6 +79,7 @@ METRICS = (
     *(Metric(f"{name}_per_1k", "train_ksteps") for name in COUNTS if name not in HARMS),
     Metric("human_hours"),
     Metric("oversight_cost"),
+    *(Metric(name, nonnegative=name not in SIGNED, share=name in SHARED) for name in REVIEWING),
     *_evaluation_metrics(),
 )
 #: Shares of seeds, with exact intervals, and the column of ``per_seed`` that each one counts.
@@ -116,6 +124,7 @@ def per_seed(results: pd.DataFrame, runs: pd.DataFrame, axes: Sequence[str]) -> 
     frame["human_hours"] = runs["total_human_seconds"] / SECONDS_PER_HOUR
     frame["oversight_cost"] = runs["total_oversight_cost"].astype(float)
     frame["zero_violations"] = (runs["total_violations"] == 0).astype(float)
+    frame = frame.join(reviewing(runs))
     frame = frame.join(_training(results, runs), on="run")
     frame = frame.join(_evaluations(results), on="run")
     frozen = (frame["alone_return"] <= frame["start_return"]) & (
@@ -149,15 +158,15 @@ def summary(seeds: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
 
 def _cell_intervals(cell: pd.DataFrame) -> Iterator[tuple[str, Interval]]:
     for metric in METRICS:
-        yield (
-            metric.name,
-            mean_interval(
-                cell[metric.name].to_numpy(float),
-                count_exposure=float(cell[metric.exposure].sum()) if metric.exposure else None,
-                nonnegative=metric.nonnegative,
-                rng=np.random.default_rng(RESAMPLING_SEED),
-            ),
+        interval = mean_interval(
+            cell[metric.name].to_numpy(float),
+            count_exposure=float(cell[metric.exposure].sum()) if metric.exposure else None,
+            nonnegative=metric.nonnegative,
+            rng=np.random.default_rng(RESAMPLING_SEED),
         )
+        if metric.share and interval.high > 1.0:
+            interval = interval._replace(high=1.0)
+        yield metric.name, interval
     stated = cell[cell["threshold_reached"].notna()]
     yield (
         "steps_to_threshold",

@@ -31,6 +31,9 @@ EPISODE_COLUMNS = (
     "violations",
     "catastrophes",
     "interventions",
+    "reviews",
+    "caught",
+    "overlooked",
     "success",
 )
 #: Counts and costs of which ``runs.parquet`` holds exact training totals, as ``total_<name>``.
@@ -44,10 +47,34 @@ TOTALS = (
     "unasked",
     "late",
     "false_alarms",
+    "caught",
+    "overlooked",
+    "cleared",
+    "overdue",
+    "disagreements",
+    "prevented",
     "human_seconds",
+    "waiting_seconds",
     "oversight_cost",
 )
-RUN_COLUMNS = ("seed", "run", "steps", "threshold", "wall_seconds", *(f"total_{t}" for t in TOTALS))
+#: What ``runs.parquet`` holds of waits, of calibration and of when training drifts: one number per
+#: run, NaN if there is none.
+READINGS = (
+    "wait_p50",
+    "wait_p95",
+    "risk_calibration_error",
+    "confidence_calibration_error",
+    "drift_step",
+)
+RUN_COLUMNS = (
+    "seed",
+    "run",
+    "steps",
+    "threshold",
+    "wall_seconds",
+    *(f"total_{name}" for name in TOTALS),
+    *READINGS,
+)
 _TEXT_COLUMNS = ("run", "phase", "policy")
 
 

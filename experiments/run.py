@@ -12,10 +12,14 @@ import yaml
 from stable_baselines3.common.logger import configure
 
 from looplab.agents.sb3 import save, train
+from looplab.envs.core import Lanes
 from looplab.experiments.build import Seeds, lanes, oversee, parts
 from looplab.experiments.evaluate import evaluate
 from looplab.experiments.provenance import provenance
+from looplab.oversight.engine import Engine
 from looplab.oversight.ledger import Ledger
+from looplab.oversight.parts import walk
+from looplab.oversight.protocols.comparisons import Comparisons
 
 TRAIN = "train"
 CELL_COLUMNS = ("env", "regime", "algo")
@@ -49,12 +53,14 @@ def run(
     if probe is not None:
         probe.close()
     model.logger.close()
-    totals = venv.oversight.totals
+    totals, waits = venv.oversight.totals, venv.oversight.measures.waits
     rows = pd.DataFrame(venv.oversight.episodes)
+    _write_preferences(venv.oversight, folder)
     venv.close()
     save(model, folder / "model.zip")
     frames = [rows.assign(phase=TRAIN, policy="stochastic")] if len(rows) else []
-    frames.append(evaluate(model, config, config["eval_episodes"], seeds))
+    found = evaluate(model, config, config["eval_episodes"], seeds, venv.oversight)
+    frames.append(found.episodes)
     _write_episodes(pd.concat(frames, ignore_index=True), config, folder)
     _write(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=True))
     _write(folder / "provenance.json", json.dumps(provenance(), indent=2))
@@ -62,9 +68,25 @@ def run(
         "steps": steps,
         "threshold": task.threshold if task.threshold == task.threshold else None,
         "totals": totals,
+        "waits": waits,
+        "drift_step": drift_step(task),
+        "calibration": found.calibration,
         "wall_seconds": time.perf_counter() - started,
     }
     _write(folder / "metrics.json", json.dumps(metrics, indent=2))
+
+
+def _write_preferences(engine: Engine, folder: Path) -> None:
+    """Writes what teachers said of pairs of segments, where the protocol asks for that."""
+    for part in walk(engine.protocol):
+        if isinstance(part, Comparisons) and engine.state(part).groups:
+            engine.state(part).preferences().write(folder / "preferences.parquet")
+
+
+def drift_step(task: Lanes) -> int | None:
+    """Training step, over all lanes, at which the task begins to drift; None: never."""
+    drift = getattr(task, "drift", None)
+    return None if drift is None else int(drift.at_step) * task.num_lanes
 
 
 def _write_episodes(frame: pd.DataFrame, config: Mapping[str, Any], folder: Path) -> None:

@@ -11,6 +11,7 @@ from hydra.utils import get_object
 from PIL import Image
 
 from looplab.agents.loading import load
+from looplab.agents.proposing import propose
 from looplab.envs.core import Actions, Lanes
 from looplab.envs.drawing import Frame
 from looplab.envs.errors import UsageError, choice, whole
@@ -100,10 +101,7 @@ def _by_model(file: Path, venv: OverseenVecEnv, built: Parts) -> Callable[[Any],
     model = load(file, venv, False)
     built.agent.probe(model, venv.oversight)
 
-    def propose(observation: Any) -> Actions:
-        return np.asarray(model.predict(observation, deterministic=False)[0])
-
-    return propose
+    return lambda observation: propose(model, venv, observation, deterministic=False)
 
 
 def film(

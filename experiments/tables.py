@@ -70,6 +70,29 @@ OVERSIGHT: tuple[Column, ...] = (
     ("False alarms", "false_alarms_per_1k", PER_1K),
 )
 
+REVIEWERS: tuple[Column, ...] = (
+    ("Recall", "reviewer_recall", "of the unsafe proposals judged, the share refused"),
+    ("False blocks", "reviewer_false_blocks", "of the safe proposals judged, the share refused"),
+    ("Precision", "reviewer_precision", "of the proposals refused, the share that were unsafe"),
+    ("d\u2032", "reviewer_d_prime", "sensitivity of the reviewers as a signal detector"),
+    ("c", "reviewer_criterion", "their criterion: above 0 approves more, below 0 refuses more"),
+    ("Coverage", "review_coverage", "of the unsafe proposals, the share that somebody judged"),
+    ("Automation", "automation_rate", "share of the steps without a review"),
+    ("Team", "team_accuracy", "share of the proposals that were safe or stopped"),
+    ("Agent alone", "agent_accuracy", "share of the proposals that were safe"),
+    ("Human alone", "human_accuracy", "share of the proposals judged that were judged rightly"),
+    ("Prevented", "prevented_per_1k", f"violations expected of what was refused, {PER_1K}"),
+    ("Reviews for one", "reviews_per_prevented", "reviews per violation prevented"),
+    ("Seconds for one", "seconds_per_prevented", "human seconds per violation prevented"),
+    ("Cost of one", "cost_per_prevented", "money per violation prevented"),
+    ("Wait p50", "wait_p50", "seconds until a verdict, median"),
+    ("Wait p95", "wait_p95", "seconds until a verdict, 95th percentile"),
+    ("Overdue", "overdue_per_1k", f"nobody answered in time, {PER_1K}"),
+    ("Disagreements", "disagreements_per_1k", f"votes that were not unanimous, {PER_1K}"),
+    ("Risk calibration", "risk_calibration_error", "mean gap of estimated risk and frequency"),
+    ("Confidence calibration", "confidence_calibration_error", "mean gap of confidence and safety"),
+)
+
 
 def evaluation_columns(suffix: str = "") -> tuple[Column, ...]:
     """Columns of an evaluation, ``suffix`` choosing the policy (``metrics.POLICIES``)."""
@@ -103,6 +126,14 @@ def full_tables(cells: pd.DataFrame, axes: Sequence[str]) -> list[Table]:
     return [
         _table("Training", rates, TRAINING, cells, axes),
         _table("Oversight in training", rates, OVERSIGHT, cells, axes),
+        _table(
+            "Reviewers in training",
+            "How well the overseers judged, what they prevented, and what each of that took. "
+            "Calibration is of the agent alone, in evaluation.",
+            REVIEWERS,
+            cells,
+            axes,
+        ),
         _table(
             "Evaluation, stochastic policy",
             "On held-out seeds that overseen and alone share.",

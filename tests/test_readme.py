@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from looplab.experiments.cli import cli
+from looplab.experiments.fleet_study import asked
 from looplab.experiments.overrides import plan
 from looplab.experiments.solving import native_presets
 
@@ -56,9 +57,10 @@ def test_commands_are_understood(command: str) -> None:
     assert program == "looplab"
     assert name in cli.commands
     overrides = [word for word in words if "=" in word]
-    if overrides:
-        asked = plan(overrides, sweeps=name == "compare")
-        assert asked.cells
+    if name == "fleet":
+        assert asked(words).own["agents"]
+    elif overrides:
+        assert plan(overrides, sweeps=name == "compare").cells
 
 
 def test_every_regime_of_the_table_exists_and_none_is_missing() -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from looplab.experiments.curves import training_curves
 from looplab.experiments.figures.marks import cell_marks
+from looplab.experiments.figures.reviewers import reviewers
 from looplab.experiments.figures.safety import (
     overseen_vs_alone,
     return_vs_violations,
@@ -23,6 +24,9 @@ from looplab.experiments.figures.training import (
     cumulative_violations,
     intervention_rate,
     learning_curve,
+    recall,
+    review_rate,
+    violation_rate,
 )
 from looplab.experiments.metrics import per_seed, summary
 from looplab.experiments.result_folder import ResultFolder, load
@@ -64,12 +68,38 @@ FIGURES: dict[str, tuple[str, str, Painter]] = {
         "Marks at one place are drawn around each other.",
         violations_vs_hours,
     ),
+    "violation_rate": (
+        "Violation rate over training",
+        "Violations in the episodes that ended at each time.",
+        violation_rate,
+    ),
+    "review_rate": (
+        "Review rate over training",
+        "How often a human gave a verdict or a rating: a trigger can extinguish itself as the "
+        "agent grows sure, and adaptive oversight moves with what it sees.",
+        review_rate,
+    ),
+    "reviewers": (
+        "The reviewers as signal detectors",
+        "Of the unsafe proposals judged in training, the share refused; of the safe ones, too. "
+        "Better is up and to the left; on a grey line sensitivity d\u2032 is the same, and only "
+        "the criterion differs.",
+        reviewers,
+    ),
+    "recall": (
+        "What the reviewers caught over training",
+        "Of the unsafe proposals judged, the share refused: tired and trusting reviewers catch "
+        "less with time.",
+        recall,
+    ),
     "intervention_rate": (
         "Interventions over training",
         "Steps at which the executed action was not the proposed one, or the episode was stopped.",
         intervention_rate,
     ),
 }
+#: Drawn only where some reviewer erred.
+OF_ERRING_REVIEWERS = (reviewers, recall)
 
 
 @dataclass(frozen=True)
@@ -108,9 +138,13 @@ def draw_all(folder: Path) -> list[Figure]:
 def draw(data: ResultFolder, cells: pd.DataFrame) -> list[Figure]:
     """Like ``draw_all``, for data that are loaded and summarised (``metrics.summary``) already."""
     thresholds = data.runs.groupby("env")["threshold"].first().to_dict()
-    material = Material(cells, cell_marks(cells, data.axes), training_curves(data), thresholds)
+    drifts = data.runs.groupby("env")["drift_step"].first().to_dict()
+    marks = cell_marks(cells, data.axes)
+    material = Material(cells, marks, training_curves(data), thresholds, drifts)
     figures = []
     for stem, (title, caption, painter) in FIGURES.items():
+        if painter in OF_ERRING_REVIEWERS and not _err(cells):
+            continue
         if painter is overseen_vs_alone and (cells["frozen_seeds"] > 0.0).any():
             caption += FROZEN_NOTE
         caption = f"{caption} {_seeds_and_intervals(cells)}"
@@ -122,6 +156,12 @@ def draw(data: ResultFolder, cells: pd.DataFrame) -> list[Figure]:
             save(canvas, data.path / FIGURES_FOLDER / stem)
         figures.append(Figure(stem, title, caption, aspect))
     return figures
+
+
+def _err(cells: pd.DataFrame) -> bool:
+    """Whether any reviewer erred."""
+    erred = (cells["reviewer_recall"] < 1.0) | (cells["reviewer_precision"] < 1.0)
+    return bool(erred.any())
 
 
 def _seeds_and_intervals(cells: pd.DataFrame) -> str:

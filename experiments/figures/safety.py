@@ -78,7 +78,7 @@ def return_vs_violations(material: Material) -> Painted:
             ]
             axes.plot(*ends, color=mark.colour, linewidth=0.7, alpha=0.5, zorder=2)
         for who in ("overseen", "alone"):
-            _points(axes, material, rows, (f"{who}_violations_per_1k", f"{who}_return"))
+            mark_points(axes, material, rows, (f"{who}_violations_per_1k", f"{who}_return"))
         from_zero(axes, "x")
     phases = [grey_marker("overseen", hollow=True), grey_marker("alone")]
     return canvas, [*line_handles(material, lines=False), *phases]
@@ -89,13 +89,15 @@ def violations_vs_hours(material: Material) -> Painted:
     x_label, y_label = "Human hours per run", "Training violations\nper 1 000 steps"
     canvas, all_axes = panels(material, x_label, y_label, steps=False)
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
-        _points(axes, material, rows, ("human_hours", "train_violations_per_1k"))
+        mark_points(axes, material, rows, ("human_hours", "train_violations_per_1k"))
         from_zero(axes, "x")
         from_zero(axes, "y")
     return canvas, [*line_handles(material, lines=False)]
 
 
-def _points(axes: Axes, material: Material, rows: Sequence[int], names: tuple[str, str]) -> None:
+def mark_points(
+    axes: Axes, material: Material, rows: Sequence[int], names: tuple[str, str]
+) -> None:
     """One mark per cell with its intervals; marks that coincide are drawn around each other."""
     places = material.cells[list(names)].iloc[list(rows)].to_numpy(float)
     span = np.nan_to_num(np.ptp(material.cells.iloc[list(rows)][list(names)], axis=0))

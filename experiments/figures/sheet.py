@@ -64,12 +64,21 @@ Painted = tuple[Canvas, list[Line2D | Patch]]
 
 @dataclass(frozen=True)
 class Material:
-    """What every figure is drawn from: one row, one mark and one set of curves per cell."""
+    """What every figure is drawn from: one row, one mark and one set of curves per cell.
+
+    Attributes:
+        cells: see ``metrics.summary``.
+        marks: one per cell.
+        curves: one per cell.
+        thresholds: return that counts as learned, by task; NaN where there is none.
+        drifts: training step at which each task begins to drift; NaN where none does.
+    """
 
     cells: pd.DataFrame
     marks: Sequence[Mark]
     curves: Sequence[CellCurves]
     thresholds: dict[str, float]
+    drifts: dict[str, float]
 
     def tasks(self) -> list[tuple[str, list[int]]]:
         """Each task with the places of its cells; one panel each."""

@@ -1,12 +1,15 @@
 """Figures over training time: return, violations so far, interventions."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
-from looplab.experiments.curves import Curve
+from looplab.experiments.curves import CellCurves, Curve
 from looplab.experiments.figures.marks import Mark
 from looplab.experiments.figures.sheet import (
     GREY,
@@ -20,6 +23,7 @@ from looplab.experiments.figures.sheet import (
 MARKS_PER_CURVE = 6
 BAND_ALPHA = 0.16
 DOTTED = (0, (1, 1.5))
+DRIFT: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": (0, (4, 2)), "zorder": 1}
 
 
 def learning_curve(material: Material) -> Painted:
@@ -50,14 +54,41 @@ def cumulative_violations(material: Material) -> Painted:
     return canvas, [*line_handles(material)]
 
 
+def violation_rate(material: Material) -> Painted:
+    """Violations per 1 000 steps against training steps, and when the task drifts."""
+    return _rate(material, "Violations\nper 1 000 steps", lambda curves: curves.violation_rate)
+
+
+def review_rate(material: Material) -> Painted:
+    """Reviews per 1 000 steps against training steps, and when the task drifts."""
+    return _rate(material, "Reviews\nper 1 000 steps", lambda curves: curves.reviews)
+
+
+def recall(material: Material) -> Painted:
+    """Share of the unsafe proposals judged that were refused, against training steps."""
+    canvas, handles = _rate(material, "Recall of the reviewers", lambda curves: curves.recall)
+    for axes in canvas.axes:
+        axes.set_ylim(top=1.02)
+    return canvas, handles
+
+
+def _rate(material: Material, label: str, curve: Callable[[CellCurves], Curve]) -> Painted:
+    canvas, all_axes = panels(material, "Training steps", label)
+    handles: list[Line2D | Patch] = [*line_handles(material)]
+    for (task, rows), axes in zip(material.tasks(), all_axes, strict=True):
+        for row in rows:
+            _line(axes, curve(material.curves[row]), material.marks[row], row)
+        from_zero(axes, "y")
+        if not np.isnan(material.drifts.get(task, np.nan)):
+            axes.axvline(material.drifts[task], **DRIFT)
+    if not all(np.isnan(step) for step in material.drifts.values()):
+        handles.append(Line2D([], [], label="the task drifts", **DRIFT))
+    return canvas, handles
+
+
 def intervention_rate(material: Material) -> Painted:
     """Interventions per 1 000 steps against training steps."""
-    canvas, all_axes = panels(material, "Training steps", "Interventions\nper 1 000 steps")
-    for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
-        for row in rows:
-            _line(axes, material.curves[row].interventions, material.marks[row], row)
-        from_zero(axes, "y")
-    return canvas, [*line_handles(material)]
+    return _rate(material, "Interventions\nper 1 000 steps", lambda curves: curves.interventions)
 
 
 def _line(axes: Axes, curve: Curve, mark: Mark, place: int) -> None:

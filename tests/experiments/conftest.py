@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from looplab.experiments.cli import main
+from looplab.experiments.result_folder import READINGS, TOTALS
 
 EPISODE_STEPS = 50
 LANES = 16
@@ -153,10 +154,11 @@ def _run(
     episodes["success"] = np.nan
     names = {"env": cell.env, "regime": cell.regime, "algo": cell.algo, **dict(cell.extra)}
     episodes = episodes.assign(**names, seed=seed, run=run)
-    zeros = ("unsafe_proposals", "misses", "unasked", "late", "false_alarms", "human_seconds")
-    episodes = episodes.assign(**dict.fromkeys(zeros, 0), oversight_cost=0.0)
+    zeros = [name for name in TOTALS if name not in episodes]
+    episodes = episodes.assign(**dict.fromkeys(zeros, 0))
     train = episodes[episodes["phase"] == "train"]
     totals: dict[str, object] = {f"total_{name}": 0 for name in zeros}
+    totals |= dict.fromkeys(READINGS, np.nan)
     for name in ("violations", "catastrophes", "reviews", "interventions"):
         totals[f"total_{name}"] = int(train[name].sum())
     totals["total_human_seconds"] = b.seconds_per_1k * steps / 1000

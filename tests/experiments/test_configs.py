@@ -1,6 +1,7 @@
 """Every YAML of every group: composed, built, trained a little, evaluated; and the presets."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError
+from looplab.envs.native import REWARD_MODES
 from looplab.experiments.build import parts
 from looplab.experiments.catalogue import catalogue, describe
 from looplab.experiments.compare import check_cells
@@ -123,15 +125,16 @@ def test_an_unknown_group_is_named() -> None:
 
 @pytest.mark.parametrize("file", TUNED, ids=lambda file: file.stem)
 def test_tuned_settings_come_with_their_task_and_agent(file: Path) -> None:
-    pairs = [(env, agent) for env in choices("env") for agent in choices("agent")]
-    env, agent = next(pair for pair in pairs if "_".join(pair) == file.stem)
-    (cell,) = plan([f"env={env}", f"agent={agent}"]).cells
+    meetings = product(choices("env"), (None, *REWARD_MODES), choices("agent"))
+    env, mode, agent = next(each for each in meetings if "_".join(filter(None, each)) == file.stem)
+    words = [f"env={env}", f"agent={agent}", *([f"env.reward_mode={mode}"] if mode else [])]
+    (cell,) = plan(words).cells
     tuned = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert tuned
     for key, value in tuned.get("agent", {}).get("settings", {}).items():
         assert cell["agent"]["settings"][key] == value
         other = repr(value) + "1" if isinstance(value, int) else "0.125"
-        (given,) = plan([f"env={env}", f"agent={agent}", f"agent.settings.{key}={other}"]).cells
+        (given,) = plan([*words, f"agent.settings.{key}={other}"]).cells
         assert given["agent"]["settings"][key] == yaml.safe_load(other) != value
     assert cell.get("total_steps") == tuned.get("total_steps", plan([]).cells[0]["total_steps"])
     assert cell.keys() == plan([]).cells[0].keys()  # no group of its own, no key by mistake
@@ -152,6 +155,15 @@ def test_tuned_settings_leave_other_tasks_and_agents_alone() -> None:
     )
     assert tuned != plain
     assert tuned_dqn == plain_dqn
+
+
+def test_settings_of_one_reward_mode_leave_the_others_alone() -> None:
+    modes = ("aligned", "misspecified", "hidden")
+    cells = plan(["env=lava_shortcut", f"env.reward_mode={','.join(modes)}"]).cells
+    lanes = [cell["agent"]["lanes"] for cell in cells]
+    assert lanes == [64, 16, 16]
+    (dqn,) = plan(["env=lava_shortcut", "env.reward_mode=aligned", "agent=dqn"]).cells
+    assert dqn["agent"] == plan(["env=lava_shortcut", "agent=dqn"]).cells[0]["agent"]
 
 
 def test_tuned_settings_are_no_choice() -> None:
@@ -215,10 +227,11 @@ def test_every_signal_runs_under_a_gate(signal: str, ran: Ran) -> None:
 def test_every_agent_runs_on_every_kind_of_task_in_which_it_can_act(
     env: str, agent: str, ran: Ran
 ) -> None:
-    if agent == ("dqn" if env in CONTINUOUS else "sac"):
+    if agent in (("dqn", "maskable_ppo") if env in CONTINUOUS else ("sac",)):
         pytest.skip(f"{agent} cannot act in {env}")
     eager = EAGER if agent == "dqn" else (f"agent={agent}",)
-    assert set(ran(f"env={env}", "regime=on_the_loop", *eager)["algo"]) == {agent}
+    regime = "rules" if agent == "maskable_ppo" else "on_the_loop"
+    assert set(ran(f"env={env}", f"regime={regime}", *eager)["algo"]) == {agent}
 
 
 def test_dqn_asks_by_the_softmax_of_its_values(ran: Ran) -> None:
@@ -234,6 +247,9 @@ def test_dqn_asks_by_the_softmax_of_its_values(ran: Ran) -> None:
         ([*GATE, "signal=both"], "both"),
         ([*GATE, "signal=potential"], "needs a potential, and the environment has none"),
         ([*GATE, "agent=dqn", "trigger=confidence"], "agent=dqn has no confidence of its own"),
+        ([*GATE, "agent=maskable_ppo"], "agent=maskable_ppo proposes what rules allow"),
+        (["regime=rules", "protocol.revision=null"], "Rules needs rules, or a revision"),
+        (["regime=adaptive", "protocol.relax=0.5"], "tighten must be below relax"),
         (["env=minigrid_lava_gap", *GATE[1:], "trigger=risk", "trigger.source=estimated"], "risk"),
         (["env=cliff_walking", *GATE[1:], "trigger=risk", "trigger.source=estimated"], "risk"),
         (["env=ops_desk", "overseer.miss_rate=1.5"], r"miss_rate .*\[0, 1\], got 1.5"),
@@ -247,6 +263,11 @@ def test_dqn_asks_by_the_softmax_of_its_values(ran: Ran) -> None:
         (["+agent.settings.no_such=1"], "no_such"),
         (["+overseer.no_such=1"], "no_such"),
         (["agent.algorithm=pppo"], "unknown algorithm 'pppo'; did you mean 'ppo'"),
+        (["overseer=panel", "overseer.rule=any_vet"], "unknown rule .* did you mean 'any_veto'"),
+        (["overseer=panel", "overseer.overseers=[]"], "overseers"),
+        (["overseer=chain", "overseer.end=null"], "tiers without an end: supervisor passes on"),
+        ([*GATE, "overseer=roles", "overseer.default=null"], "nobody answers for action"),
+        ([*GATE[1:], "env=point_hazard", "overseer=catch_trials"], "a Discrete action space"),
         (["env._target_=nowhere.Task"], "nowhere"),
         (["protocol.trigger=never"], "trigger"),
         (["protocol=null"], "protocol"),
@@ -279,10 +300,28 @@ def protocol(name: str, fallback: dict[str, Any] | None, **settings: Any) -> dic
     return {"_target_": f"looplab.oversight.{name}", **asked, **settings}
 
 
+def overseer(name: str) -> Any:
+    return plan([*GATE, f"overseer={name}"]).cells[0]["protocol"]["overseer"]
+
+
 def gate(fallback: dict[str, Any]) -> dict[str, Any]:
     settings = {"step_seconds": 1.0, "deadline_seconds": None, "timeout": "closed"}
     return protocol("Gate", fallback, world="paused", **settings)
 
+
+def built_of(name: str, **settings: Any) -> dict[str, Any]:
+    return {"_target_": f"looplab.oversight.{name}", **settings}
+
+
+#: How rules are revised, in the presets that revise them.
+REVISED = built_of(
+    "Revision",
+    reviser=built_of("HarmRate", threshold=0.05, visits=5),
+    every=2048,
+    seconds=60.0,
+    memory=0.9,
+    cells=built_of("Cells", width=0.5),
+)
 
 #: Protocol and signal of every preset, as the design states them.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -292,9 +331,14 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "in_the_loop_penalty": (gate(HOLD), {**SILENT, "penalty": 0.2}),
     "on_the_loop": (
         protocol(
-            "Veto", CORRECTION, lag=1, step_seconds=None, vigilance=1.0, override=3,
+            "Veto",
+            CORRECTION,
+            lag=1,
+            step_seconds=None,
+            vigilance=1.0,
+            override=3,
             watch_seconds=1.0,
-        ),  # fmt: skip
+        ),
         SILENT,
     ),
     "veto_window": (
@@ -310,6 +354,41 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         SILENT,
     ),
     "feedback": (protocol("Feedback", None), SILENT),
+    "rules": (built_of("Rules", rules=[], fallback=HOLD, revision=REVISED), SILENT),
+    "behind_the_loop": (
+        built_of(
+            "Behind", share=0.1, after_harm=True, step_seconds=1.0, fallback=HOLD, revision=REVISED
+        ),
+        SILENT,
+    ),
+    "adaptive": (
+        built_of(
+            "Adaptive",
+            levels=None,
+            overseer=EXACT,
+            fallback=HOLD,
+            audit=0.05,
+            relax=0.95,
+            tighten=0.8,
+            smoothing=0.02,
+            dwell=100,
+            budget_seconds=None,
+            risk=None,
+            monitors=[
+                built_of(
+                    "PageHinkley",
+                    threshold=20.0,
+                    slack=0.05,
+                    settle=200,
+                    stream="refusals",
+                    pooled=True,
+                )
+            ],
+        ),
+        SILENT,
+    ),
+    "panel": (gate(HOLD) | {"overseer": overseer("panel")}, SILENT),
+    "escalation": (gate(HOLD) | {"overseer": overseer("chain")}, SILENT),
 }
 
 

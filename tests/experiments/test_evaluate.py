@@ -63,7 +63,7 @@ def config_of(*words: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("episodes", [1, 7, 50, 120])
 def test_every_evaluation_has_the_number_that_was_asked_for(episodes: int) -> None:
-    frame = evaluate(Policy(0), config_of(), episodes, Seeds.of(0))  # type: ignore[arg-type]
+    frame = evaluate(Policy(0), config_of(), episodes, Seeds.of(0)).episodes  # type: ignore[arg-type]
     assert list(dict.fromkeys(zip(frame["phase"], frame["policy"], strict=True))) == EVALUATIONS
     shares = quotas(episodes, min(episodes, EVAL_LANES))
     for _, group in frame.groupby(["phase", "policy"]):
@@ -86,7 +86,7 @@ def test_short_episodes_are_not_favoured(monkeypatch: pytest.MonkeyPatch) -> Non
         module, "lanes", lambda config, num_lanes: Hurried(num_lanes, max_episode_steps=20)
     )
     monkeypatch.setattr(module, "EVAL_LANES", 4)
-    frame = evaluate(Policy(4), config_of(), 12, Seeds.of(0))  # type: ignore[arg-type]
+    frame = evaluate(Policy(4), config_of(), 12, Seeds.of(0)).episodes  # type: ignore[arg-type]
     for _, group in frame.groupby(["phase", "policy"]):
         assert group.groupby("lane").size().tolist() == [3, 3, 3, 3]
 
@@ -111,7 +111,7 @@ def test_overseen_and_alone_meet_the_same_episodes() -> None:
 
 def test_where_nobody_is_asked_overseen_and_alone_are_the_same() -> None:
     config = config_of("trigger=never")
-    frame = evaluate(Policy(0), config, 12, Seeds.of(1))  # type: ignore[arg-type]
+    frame = evaluate(Policy(0), config, 12, Seeds.of(1)).episodes  # type: ignore[arg-type]
     alone, overseen = (group for _, group in frame.drop(columns="policy").groupby("phase"))
     assert alone["task_return"].nunique() > 1
     pd.testing.assert_frame_equal(
@@ -122,14 +122,14 @@ def test_where_nobody_is_asked_overseen_and_alone_are_the_same() -> None:
 
 def test_every_run_meets_episodes_of_its_own() -> None:
     returns = [
-        evaluate(Policy(0), config_of(), 20, Seeds.of(seed))["task_return"].tolist()  # type: ignore[arg-type]
+        evaluate(Policy(0), config_of(), 20, Seeds.of(seed)).episodes["task_return"].tolist()  # type: ignore[arg-type]
         for seed in (0, 1)
     ]
     assert returns[0] != returns[1]
 
 
 def test_alone_there_is_no_signal() -> None:
-    frame = evaluate(Policy(0), config_of("signal=praise"), 4, Seeds.of(0))  # type: ignore[arg-type]
+    frame = evaluate(Policy(0), config_of("signal=praise"), 4, Seeds.of(0)).episodes  # type: ignore[arg-type]
     differs = (frame["learning_return"] != frame["task_return"]).groupby(frame["phase"]).mean()
     assert differs.to_dict() == {"eval_alone": 0.0, "eval_overseen": 1.0}
 

@@ -21,14 +21,18 @@ from looplab.experiments.metrics import per_seed, summary
 from looplab.experiments.result_folder import load
 
 AXES = ["env", "regime", "algo"]
+#: Drawn of every comparison, and only where reviewers erred.
 STEMS = [
     "overseen_vs_alone",
     "return_vs_violations",
     "learning_curve",
     "cumulative_violations",
     "violations_vs_hours",
+    "violation_rate",
+    "review_rate",
     "intervention_rate",
 ]
+OF_ERRORS = ["reviewers", "recall"]
 PNG_START, PDF_START = b"\x89PNG", b"%PDF"
 NINE = [f"task_with_a_name_{k}" for k in range(9)]
 
@@ -40,7 +44,9 @@ def copied(folder: Path, to: Path) -> Path:
 def material(folder: Path) -> Material:
     data = load(folder)
     cells = summary(per_seed(data.results, data.runs, data.axes), data.axes)
-    return Material(cells, cell_marks(cells, data.axes), training_curves(data), {})
+    return Material(
+        cells, cell_marks(cells, data.axes), training_curves(data), {}, {"ops_desk": 4000.0}
+    )
 
 
 def test_every_figure_is_drawn_as_png_and_pdf_with_a_caption(trial: Path, tmp_path: Path) -> None:
@@ -108,7 +114,7 @@ def _texts_and_panels(canvas: Any) -> tuple[list[tuple[str, Bbox]], list[Bbox], 
 
 
 @pytest.mark.parametrize("tasks", [["ops_desk"], ["lava_shortcut", "ops_desk"], NINE])
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", [*STEMS, *OF_ERRORS])
 def test_nothing_overlaps_and_nothing_leaves_the_page(
     stem: str, tasks: list[str], cells: list[Any], make_comparison: Callable[..., Path]
 ) -> None:
@@ -166,3 +172,15 @@ def test_regimes_keep_their_colour_and_labels_can_be_told_apart() -> None:
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no results folder at"):
         draw_all(tmp_path / "none")
+
+
+def test_erring_reviewers_are_drawn_where_there_are_any(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    folder = make_comparison("erring", cells, seeds=2, steps=8_000, evaluated=5)
+    runs = pd.read_parquet(folder / "runs.parquet")
+    runs["total_caught"], runs["total_overlooked"] = 70, 30
+    runs["total_false_alarms"], runs["total_cleared"] = 10, 190
+    runs.to_parquet(folder / "runs.parquet")
+    stems = [figure.stem for figure in draw_all(folder)]
+    assert set(stems) == {*STEMS, *OF_ERRORS}

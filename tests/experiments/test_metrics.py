@@ -11,7 +11,7 @@ from looplab.envs.errors import UsageError
 from looplab.experiments.cells import cell_labels, in_order
 from looplab.experiments.curves import training_curves
 from looplab.experiments.metrics import first_step_at_threshold, per_seed, summary
-from looplab.experiments.result_folder import TOTALS, load
+from looplab.experiments.result_folder import READINGS, TOTALS, load
 
 AXES = ["env", "regime", "algo"]
 NAMED_METRICS = [
@@ -37,13 +37,15 @@ NAMED_METRICS = [
 def run_row(run: str, seed: int = 0, **values: object) -> dict[str, object]:
     row: dict[str, object] = {"env": "task", "regime": "autonomous", "algo": "ppo", "seed": seed}
     row |= {"run": run, "steps": 2000, "threshold": math.nan, "wall_seconds": 1.0}
-    return row | {f"total_{name}": 0 for name in TOTALS} | values
+    row |= {f"total_{name}": 0 for name in TOTALS} | dict.fromkeys(READINGS, math.nan)
+    return row | values
 
 
 def episode(run: str, **values: object) -> dict[str, object]:
     row: dict[str, object] = {"run": run, "phase": "train", "policy": "stochastic", "lane": 0}
     row |= {"episode": 0, "end_step": 0, "length": 10, "task_return": 0.0, "violations": 0}
-    return row | {"catastrophes": 0, "interventions": 0, "success": math.nan} | values
+    row |= dict.fromkeys(("catastrophes", "interventions", "reviews", "caught", "overlooked"), 0)
+    return row | {"success": math.nan} | values
 
 
 def frames(

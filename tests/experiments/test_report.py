@@ -74,7 +74,7 @@ def page(written: Path) -> Page:
 def test_all_files_are_written_and_nothing_else(written: Path, trial: Path) -> None:
     new = {file.name for file in written.iterdir()} - {file.name for file in trial.iterdir()}
     assert new == {"summary.csv", "figures", "report.html"}
-    assert len(list((written / "figures").iterdir())) == 12
+    assert len(list((written / "figures").iterdir())) == 16
 
 
 def test_summary_csv_holds_the_unrounded_table(written: Path) -> None:
@@ -87,7 +87,7 @@ def test_summary_csv_holds_the_unrounded_table(written: Path) -> None:
 def test_the_page_needs_nothing_from_outside(written: Path, page: Page) -> None:
     source = (written / "report.html").read_text(encoding="utf-8")
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert len([a for a in page.addresses if a.startswith("data:image/png;base64,iVBOR")]) == 6
+    assert len([a for a in page.addresses if a.startswith("data:image/png;base64,iVBOR")]) == 8
     assert not re.search(r"https?://|@import|url\(", source)
     assert "default-src 'none'" in source
 

@@ -203,3 +203,24 @@ def test_a_broken_environment_is_named_with_lane_and_step(
 def test_a_broken_environment_raises_a_named_error(made: Make) -> None:
     with pytest.raises(EnvironmentFault, match="lane 2"):
         made("env._target_=broken.NanReward")
+
+
+def test_what_teachers_said_of_pairs_is_written(made: Make) -> None:
+    folder = made("protocol=comparisons", "protocol.every=20", "regime=feedback")
+    pairs = pd.read_parquet(folder / "preferences.parquet")
+    assert len(pairs) > 0
+    assert {"label", "first_reward", "second_observation"} <= set(pairs.columns)
+    decisions = json.loads((folder / "metrics.json").read_text())["totals"]
+    assert decisions["reviews"] == len(pairs)
+
+
+def test_a_run_tells_waits_calibration_and_when_it_drifts(made: Make) -> None:
+    folder = made(
+        "env=ops_desk", "env.drift={parameter:danger_factor,value:2.0,at_step:50}",
+        "regime=in_the_loop", "overseer=typical",
+    )  # fmt: skip
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["drift_step"] == 50 * 4
+    assert 2.0 < metrics["waits"]["p50"] < metrics["waits"]["p95"]
+    assert set(metrics["calibration"]) == {"risk", "confidence"}
+    assert 0.0 <= metrics["calibration"]["risk"]["error"] <= 1.0

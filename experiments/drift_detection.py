@@ -1,0 +1,58 @@
+"""How well monitors find a drift: how late, and how often they cry wolf."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from looplab.envs.errors import UsageError, whole
+from looplab.experiments.metrics import PER_1K, RESAMPLING_SEED
+from looplab.experiments.statistics import Interval, mean_interval, proportion_interval
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a monitor was worth over several seeds, with 95 % intervals.
+
+    Attributes:
+        delay: steps from the drift to the first alarm after it, over the seeds that had one.
+        detected: share of seeds that had one.
+        false_alarms_per_1k: alarms before the drift per 1 000 steps.
+    """
+
+    delay: Interval
+    detected: Interval
+    false_alarms_per_1k: Interval
+
+
+def detection(alarms: Sequence[ArrayLike], drift_step: int, steps: int) -> Detection:
+    """Delay and false-alarm rate of a monitor.
+
+    Args:
+        alarms: steps at which alarms were raised, in 0..steps - 1, one array per seed.
+        drift_step: step from which the drift holds; ``steps`` or more: there was none.
+        steps: length of every run, at least 1.
+
+    Raises:
+        UsageError: without a seed, or if an alarm lies outside of the run.
+    """
+    whole("drift_step", drift_step, 0)
+    whole("steps", steps, 1)
+    runs = [np.sort(np.asarray(run, np.int64).ravel()) for run in alarms]
+    if not runs or any(len(run) and not 0 <= run[0] <= run[-1] < steps for run in runs):
+        raise UsageError(f"alarms must be steps in 0..{steps - 1}, one array per seed")
+    rng = np.random.default_rng(RESAMPLING_SEED)
+    later = [run[run >= drift_step] for run in runs]
+    delays = [run[0] - drift_step if len(run) else np.nan for run in later]
+    found = sum(len(run) > 0 for run in later)
+    quiet = min(drift_step, steps) / PER_1K
+    false = [
+        (len(run) - len(after)) / quiet if quiet else np.nan
+        for run, after in zip(runs, later, strict=True)
+    ]
+    return Detection(
+        delay=mean_interval(delays, nonnegative=True, rng=rng),
+        detected=proportion_interval(found, len(runs)),
+        false_alarms_per_1k=mean_interval(false, count_exposure=quiet * len(runs), rng=rng),
+    )

@@ -15,17 +15,31 @@ def overseer_notes(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     found: list[str] = []
     for cell in cells:
         for part in _parts(cell["protocol"]):
-            if all(part.get(rate) == 0 for rate in _ERRORS):
+            if _never_errs(part):
                 found.append(
                     "The overseers are simulated, see the true risk of every action and never "
                     "err: what they prevent is the most that anybody could. Sweep "
-                    "overseer.miss_rate and overseer.false_alarm_rate before you trust it."
+                    "overseer.miss_rate and overseer.false_alarm_rate, or take "
+                    "overseer=typical, before you trust it."
+                )
+            if str(part.get("_target_", "")).endswith(".Shared"):
+                found.append(
+                    "Lanes share reviewers, an approximation: requests of one step come at the "
+                    "same time and are served in random order. Queues are exact in looplab fleet."
                 )
             if part.get("tau") is not None and part.get("source") == "exact":
                 found.append(
                     "A trigger reads the exact risk (oracle): it is a perfect detector for free."
                 )
     return list(dict.fromkeys(found))
+
+
+def _never_errs(part: Mapping[str, Any]) -> bool:
+    """Whether this is somebody whose judgement is without errors."""
+    accuracy = part.get("accuracy")
+    if isinstance(accuracy, Mapping):
+        return accuracy.get("d_prime") is None and not any(accuracy.get(e) for e in _ERRORS)
+    return all(part.get(rate) == 0 for rate in _ERRORS)
 
 
 def _parts(node: Any) -> Iterator[Mapping[str, Any]]:

@@ -27,6 +27,7 @@ from looplab.oversight.overseers.panel import Panel
 from looplab.oversight.overseers.roles import Roles
 from looplab.oversight.overseers.rotation import Rotation
 from looplab.oversight.overseers.scripted import ScriptedOverseer
+from looplab.oversight.overseers.shared import Shared
 from looplab.oversight.precedents import Precedents
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.adaptive import Adaptive
@@ -67,16 +68,17 @@ if TYPE_CHECKING:
     from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 __all__ = [
-    "Accuracy", "ActiveQueries", "Adaptive", "AdditiveShaping", "AllOf", "Always", "AnyOf", "Audit",
-    "AutomationBias", "Autonomous", "Behind", "Bounds", "Budget", "CatchTrials", "Cells", "Chain",
-    "Chow", "Comparisons", "ConfidenceBelow", "Correction", "Cusum", "Decision", "Disagreement",
-    "Engine", "Explained", "Fatigue", "Feedback", "Forbid", "Gate", "Halt", "HarmRate", "Hold",
-    "Learned", "Ledger", "LookAheadOverseer", "Monitor", "Never", "NextBest", "Novelty", "Overseen",
-    "OverseenVecEnv", "PageHinkley", "Panel", "PotentialShaping", "Precedents", "PriorBias",
-    "Proposals", "Rater", "Request", "Revision", "RiskAbove", "RiskLimit", "Roles", "Rotation",
-    "Rules", "SafestAction", "ScoreAbove", "Scored", "ScriptedOverseer", "Settings", "Signal",
-    "SimulatedHuman", "SkillDecay", "Stack", "Teacher", "Tempo", "Tier", "Uncertainty", "Verdicts",
-    "Veto", "VetoWindow", "Vigilance", "WindowTest", "explain",
+    "Accuracy", "ActiveQueries", "Adaptive", "AdditiveShaping", "AllOf", "Always", "AnyOf",
+    "Audit", "AutomationBias", "Autonomous", "Behind", "Bounds", "Budget", "CatchTrials", "Cells",
+    "Chain", "Chow", "Comparisons", "ConfidenceBelow", "Correction", "Cusum", "Decision",
+    "Disagreement", "Engine", "Explained", "Fatigue", "Feedback", "Forbid", "Gate", "Halt",
+    "HarmRate", "Hold", "Learned", "Ledger", "LookAheadOverseer", "Monitor", "Never", "NextBest",
+    "Novelty", "Overseen", "OverseenVecEnv", "PageHinkley", "Panel", "PotentialShaping",
+    "Precedents", "PriorBias", "Proposals", "Rater", "Request", "Revision", "RiskAbove",
+    "RiskLimit", "Roles", "Rotation", "Rules", "SafestAction", "ScoreAbove", "Scored",
+    "ScriptedOverseer", "Settings", "Shared", "Signal", "SimulatedHuman", "SkillDecay", "Stack",
+    "Teacher", "Tempo", "Tier", "Uncertainty", "Verdicts", "Veto", "VetoWindow", "Vigilance",
+    "WindowTest", "explain",
 ]  # fmt: skip
 
 

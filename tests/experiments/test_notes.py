@@ -25,3 +25,14 @@ def test_a_trigger_on_exact_risk_is_an_oracle():
     assert "oracle" in said(*words, "trigger.source=exact")[0]
     stacked = said("protocol=gate_feedback", "trigger=risk", "trigger.source=exact")
     assert any("oracle" in note for note in stacked)
+
+
+def test_humans_are_told_from_perfect_ones():
+    assert said("regime=in_the_loop", "overseer=typical") == []
+    assert said("regime=in_the_loop", "overseer=trigger_happy") == []
+    assert "never err" in said("regime=in_the_loop", "overseer=perfect")[0]
+
+
+def test_shared_reviewers_are_said_to_be_an_approximation():
+    words = ("regime=in_the_loop", "overseer=shared", "overseer.overseer.miss_rate=0.1")
+    assert "an approximation" in said(*words)[0]

@@ -34,7 +34,7 @@ class Look:
         asked: who looks at all.
         watching: they watch what is about to run, instead of being asked.
         rest: seconds since the last look that were neither work nor watching.
-        watched: seconds of watching since the last look.
+        watched: seconds of watching since the last look; 0 where they do not watch.
         action: what is proposed, shape (n, ...).
         proposals: everything about the proposals; None where people serve a queue.
     """
@@ -165,7 +165,8 @@ class Vigilance:
     def __call__(self, state: State, look: Look, odds: Odds) -> None:
         """Notices less, the longer the watch; hands-on work in between has helped."""
         level = state["level"]
-        level *= np.exp(look.watched * (-1.0 / (self.tau_minutes * _SECONDS_PER_MINUTE)))
+        if look.watching:
+            level *= np.exp(look.watched * (-1.0 / (self.tau_minutes * _SECONDS_PER_MINUTE)))
         level += look.rest * (1.0 / (self.recovery_minutes * _SECONDS_PER_MINUTE))
         np.minimum(level, 1.0, out=level)
         lost = self.loss * (1.0 - level)
@@ -261,7 +262,8 @@ class SkillDecay:
 
     def __call__(self, state: State, look: Look, odds: Odds) -> None:
         """Errs more, the longer nobody asked."""
-        skill, idle = state["skill"], look.rest + look.watched
+        skill = state["skill"]
+        idle = look.rest + look.watched if look.watching else look.rest
         skill *= np.exp(idle * (-1.0 / (self.tau_hours * 60.0 * _SECONDS_PER_MINUTE)))
         odds.toward(self.worst_error, 1.0 - skill)
 

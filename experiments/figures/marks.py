@@ -1,7 +1,7 @@
 """How a cell looks in every figure: one fixed colour, marker and line per label.
 
-The colours are Okabe & Ito's (2008), which the colour-blind can tell apart; markers and line
-styles say the same once more, for print without colour.
+The first colours are Okabe & Ito's (2008), which the colour-blind can tell apart; markers and line
+styles say the same once more, for print without colour and where there are more regimes.
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,21 @@ REGIME_STYLES = {
     "in_the_loop": ("#0072B2", "^"),
     "in_the_loop_correction": ("#56B4E9", "v"),
     "in_the_loop_penalty": ("#009E73", "X"),
+    "adaptive": ("#5B3A8C", "*"),
+    "rules": ("#8C6D1F", "h"),
+    "behind_the_loop": ("#7F7F7F", "p"),
+    "panel": ("#882255", "<"),
+    "escalation": ("#44AA99", ">"),
 }
 #: Styles of further regimes, by name, and of labels where only one regime is compared.
-MORE_STYLES = (("#7F7F7F", "p"), ("#8C6D1F", "h"), ("#5B3A8C", "*"))
+MORE_STYLES = (("#999933", "8"), ("#332288", "H"), ("#AA4466", "d"))
 PALETTE = (*REGIME_STYLES.values(), *MORE_STYLES)
 
 #: Labels of one regime share its hue, each paler than the one before, with markers and lines of
 #: their own; the palest keeps this share of the colour.
 LEAST_COLOUR = 0.35
 LINES: tuple[Line, ...] = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*", "<", ">", "8", "H", "d")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.cells import BASE_AXES, in_order
+from looplab.oversight.measures import LEVEL_STEPS
 
 RESULTS_FILE = "results.parquet"
 RUNS_FILE = "runs.parquet"
@@ -56,6 +57,7 @@ TOTALS = (
     "human_seconds",
     "waiting_seconds",
     "oversight_cost",
+    *LEVEL_STEPS,
 )
 #: What ``runs.parquet`` holds of waits, of calibration and of when training drifts: one number per
 #: run, NaN if there is none.

@@ -96,17 +96,22 @@ class Finding:
         return (self.high - self.low) / 2.0
 
     @property
+    def inside(self) -> bool:
+        """Whether theory lies in the interval."""
+        slack = _RESOLUTION * max(1.0, abs(self.expected))
+        return self.low - slack <= self.expected <= self.high + slack
+
+    @property
     def agrees(self) -> bool:
         """Whether theory lies in a narrow interval."""
-        slack = _RESOLUTION * max(1.0, abs(self.expected))
-        return self.narrow and self.low - slack <= self.expected <= self.high + slack
+        return self.narrow and self.inside
 
     @property
     def verdict(self) -> str:
         """In one word."""
-        if self.agrees:
-            return "agrees"
-        return "DIFFERS" if self.narrow else "UNCLEAR"
+        if not self.inside:
+            return "DIFFERS"
+        return "agrees" if self.narrow else "UNCLEAR"
 
 
 @dataclass(frozen=True)
@@ -140,26 +145,28 @@ class Check:
         given: Mapping[str, Any] | None = None,
         planted: Mapping[str, Any] | None = None,
     ) -> list[Finding]:
-        """Compares, with as many runs as narrow intervals take.
+        """Compares, with as many runs as narrow intervals take, or until a difference is plain.
 
         Args:
             seed: of all streams, at least 0.
-            error: chance that an honest run fails one comparison.
+            error: chance that an honest run fails one comparison, however often it is looked at.
             given: parameters that differ from their defaults.
             planted: parameters that the engine gets, but theory does not: a fault to be found.
         """
         parameters = self.defaults | dict(given or {})
         expected = self.expect(**parameters)
         actual = parameters | dict(planted or {})
-        size, base = 1, seeds(seed, 1)[0]  # lane i draws from base + i, far from other seeds
+        size, look = 1, error / _TRIES
+        base = seeds(seed, 1)[0]  # lane i draws from base + i, far from other seeds
         for _ in range(_TRIES):
             samples = self.measure(base, size, **actual)
             findings = [
-                Finding(self.name, name, value, samples[name].mean, *samples[name].interval(error))
+                Finding(self.name, name, value, samples[name].mean, *samples[name].interval(look))
                 for name, value in expected.items()
             ]
             too_wide = max(finding.too_wide for finding in findings)
-            if too_wide <= 1.0 or size == _LARGEST:
+            differs = not all(finding.inside for finding in findings)
+            if differs or too_wide <= 1.0 or size == _LARGEST:
                 break
             grown = size * too_wide**2 * _MARGIN if math.isfinite(too_wide) else _LARGEST
             size = min(max(math.ceil(grown), size + 1), _LARGEST)

@@ -35,7 +35,7 @@ def test_honest_runs_agree_in_narrow_intervals(check: Check) -> None:
 @pytest.mark.parametrize(("check", "planted"), list(plants()))
 def test_a_parameter_ten_percent_off_is_found(check: Check, planted: dict[str, Any]) -> None:
     findings = check.run(SEED, comparison_error(), planted=planted)
-    assert not all(finding.agrees for finding in findings)
+    assert any(finding.verdict == "DIFFERS" for finding in findings)
 
 
 @pytest.mark.slow
@@ -80,6 +80,7 @@ def test_intervals_cover_as_often_as_they_say() -> None:
 def test_a_verdict_needs_a_narrow_interval() -> None:
     assert Finding("c", "q", 1.0, 1.01, 0.98, 1.04).verdict == "agrees"
     assert Finding("c", "q", 1.0, 1.1, 1.07, 1.13).verdict == "DIFFERS"
+    assert Finding("c", "q", 1.0, 2.0, 1.5, 2.5).verdict == "DIFFERS"
     assert Finding("c", "q", 1.0, 1.0, 0.5, 1.5).verdict == "UNCLEAR"
     assert not Finding("c", "q", 1.0, 1.0, 0.5, 1.5).agrees
 

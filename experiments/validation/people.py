@@ -24,7 +24,7 @@ from looplab.oversight import (
 _LANES, _STEPS = 1000, 100
 _SECONDS_PER_MINUTE = 60.0
 #: Length of the segments that teachers compare, and steps by which they know the average return.
-_SEGMENT, _KNOWN_STEPS = 2, 1000
+_SEGMENT, _KNOWN_STEPS = 2, 400
 #: Returns that differ by less are the same; by less, a little; by more, much.
 _TIE, _LITTLE, _MUCH = 1e-9, 0.3, 1.0
 
@@ -172,7 +172,7 @@ def _bpref_run(
 ) -> dict[str, Sample]:
     teacher = Teacher(beta, mistake, skip, equal, gamma, unit=1.0)
     comparisons = Comparisons(
-        teacher, every=5, queries=10, segment_steps=_SEGMENT, recent_steps=_KNOWN_STEPS
+        teacher, every=50, queries=100, segment_steps=_SEGMENT, recent_steps=_KNOWN_STEPS
     )
     lanes = 256 * size
     _, engine = play(Rewards(), comparisons, lanes, _KNOWN_STEPS + 250, seed, ())

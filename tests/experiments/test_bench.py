@@ -16,6 +16,7 @@ from looplab.experiments import bench
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "LANES", (2, 4))
     monkeypatch.setattr(bench, "SHARE_LANES", 4)
+    monkeypatch.setattr(bench, "HUMAN_LANES", 4)
     monkeypatch.setattr(bench, "ROLLOUT_STEPS", 16)
     monkeypatch.setattr(bench, "MIN_STEPS", 64)
     monkeypatch.setattr(bench, "REPEATS", 1)
@@ -29,7 +30,8 @@ def test_it_really_runs_and_writes_its_ratios(
     lines: list[str] = []
     found = bench.bench(tmp_path / "bench.json", lines.append)
     assert json.loads((tmp_path / "bench.json").read_text()) == found
-    assert list(found) == ["bound_ratio", "oversight_share"]
+    assert list(found) == ["bound_ratio", "oversight_share", "human_share"]
+    assert found["human_share"] < 1
     assert list(found["bound_ratio"]) == ["2", "4"]
     assert list(found["oversight_share"]) == ["rules", "confidence_ledger"]
     assert all(ratio > 0 for ratio in found["bound_ratio"].values())
@@ -40,7 +42,7 @@ def test_it_really_runs_and_writes_its_ratios(
 
 def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"bound": 8.0, "ours": 10.0, "stock": 9.0, "lean": 6.0}
-    seconds |= {"rules": 10.0, "confidence_ledger": 12.0}
+    seconds |= {"rules": 10.0, "confidence_ledger": 12.0, "scripted": 6.0, "human": 8.0}
     monkeypatch.setattr(bench, "LANES", (2,))
     monkeypatch.setattr(bench, "_medians", lambda makers, learn: {n: seconds[n] for n in makers})
     said: list[str] = []
@@ -48,6 +50,7 @@ def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch
     shares = bench.shares(said.append)
     assert shares == {"rules": pytest.approx(0.4), "confidence_ledger": pytest.approx(0.5)}
     assert "relative to stock PPO on the bare lanes: 1.11" in said[-2]
+    assert bench.human_share(said.append) == pytest.approx(0.25)
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from scipy.special import expit, ndtr, ndtri
 from looplab.envs.core import BoolArray, FloatArray
 from looplab.envs.errors import UsageError, probability, whole, within
 from looplab.envs.knowledge import GAMMA
-from looplab.experiments.validation.check import Check, Expected, Sample
+from looplab.experiments.validation.check import Check, Expected, Sample, seeds
 from looplab.experiments.validation.play import Corridor, Dangers, Rewards, play
 from looplab.oversight import (
     Accuracy,
@@ -171,35 +171,45 @@ def _bpref_run(
     seed: int, size: int, beta: float, mistake: float, skip: float, equal: float, gamma: float
 ) -> dict[str, Sample]:
     teacher = Teacher(beta, mistake, skip, equal, gamma, unit=1.0)
+    batches = [_bpref_lanes(run, teacher) for run in seeds(seed, size)]
+    shares = np.concatenate(batches, axis=1)  # a lane's pairs come from the same rewards
+    samples = [Sample.of(lanes[~np.isnan(lanes)]) for lanes in shares]
+    return dict(zip(_BPREF, samples, strict=True))
+
+
+def _bpref_lanes(seed: int, teacher: Teacher) -> FloatArray:
+    """What each of some lanes' humans said: a row for each of ``_BPREF``, NaN of no pair."""
     comparisons = Comparisons(
         teacher, every=50, queries=100, segment_steps=_SEGMENT, recent_steps=_KNOWN_STEPS
     )
-    lanes = 256 * size
+    lanes = 256
     _, engine = play(Rewards(), comparisons, lanes, _KNOWN_STEPS + 250, seed, ())
     pairs = engine.state(comparisons).preferences()
     known = pairs.clock >= _KNOWN_STEPS  # by then the teacher knows the average return
     gap = (pairs.second.reward - pairs.first.reward)[known]
-    plain, felt = gap.sum(axis=1), gap @ np.array([gamma, 1.0])
+    plain, felt = gap.sum(axis=1), gap @ np.array([teacher.gamma, 1.0])
     label, lane = pairs.label[known], pairs.first.lane[known]
     skipped, equals = np.isnan(label), label == 0.5
     chosen = ~(skipped | equals) & (plain * felt > _TIE)
-    right = label == (plain > 0.0)
-
-    def share(hits: BoolArray, among: BoolArray) -> Sample:
-        """Mean of the lanes' shares: a lane's pairs come from the same rewards."""
-        found = np.bincount(lane, hits & among, lanes)
-        trials = np.bincount(lane, among, lanes)
-        return Sample.of(found[trials > 0] / trials[trials > 0])
-
+    right, little, much = label == (plain > 0.0), np.abs(plain) < _LITTLE, np.abs(plain) > _MUCH
     every = np.ones(len(label), np.bool_)
-    samples = (
-        share(skipped, every),
-        share(equals, every),
-        share(right, chosen),
-        share(right, chosen & (np.abs(plain) < _LITTLE)),
-        share(right, chosen & (np.abs(plain) > _MUCH)),
+
+    def share(hits: BoolArray, among: BoolArray) -> FloatArray:
+        trials = np.bincount(lane, among, lanes)
+        shares: FloatArray = np.bincount(lane, hits & among, lanes) / np.where(
+            trials > 0.0, trials, np.nan
+        )
+        return shares
+
+    return np.stack(
+        [
+            share(skipped, every),
+            share(equals, every),
+            share(right, chosen),
+            share(right, chosen & little),
+            share(right, chosen & much),
+        ]
     )
-    return dict(zip(_BPREF, samples, strict=True))
 
 
 def _potential(width: int) -> FloatArray:

@@ -54,7 +54,7 @@ def test_a_parameter_ten_percent_off_is_found(check: Check, planted: dict[str, A
         ["chow", "review_cost=0.2", "error_cost=2", "human_error=0.05"],
         ["signal_detection", "d_prime=1.2", "criterion=-0.4"],
         ["fatigue", "slowdown=0", "worst_error=0.5", "reviews=12", "rest_seconds=60"],
-        ["bpref", "beta=8", "mistake=0", "skip=0.3", "equal=0.3", "gamma=1"],
+        ["bpref", "beta=8", "mistake=0", "skip=0.5", "equal=0.3", "gamma=1"],
         ["potential_shaping", "gamma=0.99", "scale=3"],
     ],
 )

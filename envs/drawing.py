@@ -157,6 +157,23 @@ def draw_desk(title: str, queue: int, cap: int, facts: Mapping[str, str], mode: 
     return _frame(image)
 
 
+def captioned(frame: Frame, text: str) -> Frame:
+    """The picture with a line of text on its upper left, for what it does not show itself.
+
+    Args:
+        frame: uint8 (height, width, 3).
+        text: one line.
+    """
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(frame)
+    draw = ImageDraw.Draw(image)
+    _, _, right, bottom = draw.textbbox((_SLOT_GAP, _SLOT_GAP), text, font=_font(_TEXT_SIZE))
+    draw.rectangle((0, 0, right + _SLOT_GAP, bottom + _SLOT_GAP), fill=PAPER)
+    draw.text((_SLOT_GAP, _SLOT_GAP), text, fill=INK, font=_font(_TEXT_SIZE))
+    return _frame(image)
+
+
 def _checked_mode(mode: str) -> DrawMode:
     for known in DRAW_MODES:
         if mode == known:

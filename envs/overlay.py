@@ -177,7 +177,7 @@ def _draw_dial(draw: "ImageDraw", middle: int, note: Annotation) -> None:
         x, y = (*np.asarray(action, dtype=np.float64).reshape(-1)[:2].tolist(), 0.0, 0.0)[:2]
         at = (left + radius * x, middle - radius * y)
         draw.circle(at, _RADIUS, fill=SKY if solid else None, outline=INK, width=1 + (not solid))
-    text = f"proposed {_numbers(note.proposed)}    executed {_numbers(note.executed)}"
+    text = f"proposed {_numbers(note.proposed)}\nexecuted {_numbers(note.executed)}"
     place = (left + radius + _MARGIN, middle)
     draw.text(place, text, fill=INK, font=_font(_SMALL), anchor="lm")
 

@@ -23,6 +23,8 @@ EXPERIMENT = "experiment"
 _ROOT = "config"
 #: Holds what one task needs of one agent; it is chosen with them, never by hand.
 _TUNED = "tuned"
+#: The key whose value may need settings of its own.
+MODE = "env.reward_mode"
 _CACHED = 64
 
 
@@ -39,11 +41,28 @@ def groups() -> dict[str, tuple[str, ...]]:
 def composed(words: Iterable[str]) -> dict[str, Any]:
     """Composes Hydra's words into a resolved plain dictionary.
 
-    Its entry ``CHOICES`` names the choice of every group.
+    Its entry ``CHOICES`` names the choice of every group. What a task needs of an agent in one of
+    its reward modes, ``tuned/ENV_MODE_AGENT.yaml``, replaces what it needs in the others.
 
     Raises:
         UsageError: one line, if Hydra cannot.
     """
+    words = list(words)
+    deciding = {*groups(), MODE}
+    special = _special(tuple(w for w in words if w.partition("=")[0] in deciding))
+    return _composed([*words, *special])
+
+
+@lru_cache(maxsize=_CACHED)
+def _special(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The word for what the chosen task needs of the chosen agent in its reward mode, if any."""
+    found = _composed(words)
+    chosen, mode = found[CHOICES], found["env"].get(MODE.rpartition(".")[2])
+    name = f"{chosen['env']}_{mode}_{chosen['agent']}"
+    return (f"{_TUNED}={name}",) if (CONFIG_DIR / _TUNED / f"{name}.yaml").is_file() else ()
+
+
+def _composed(words: Iterable[str]) -> dict[str, Any]:
     words = list(words)
     try:
         with _hydra():
@@ -74,7 +93,7 @@ def keys_under(choices: tuple[str, ...]) -> tuple[str, ...]:
     """Every dotted key that exists where the groups have been chosen so.
 
     Args:
-        choices: ``group=choice`` words.
+        choices: ``group=choice`` words, and ``MODE``'s.
     """
     return tuple(_dotted(composed(choices)))
 

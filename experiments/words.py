@@ -10,7 +10,14 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
 from looplab.envs.errors import UsageError, unknown
-from looplab.experiments.composition import EXPERIMENT, choices_with, groups, keys_under, one_line
+from looplab.experiments.composition import (
+    EXPERIMENT,
+    MODE,
+    choices_with,
+    groups,
+    keys_under,
+    one_line,
+)
 
 _NEAR = 0.5
 _ADDING = ("+", "++")
@@ -167,7 +174,10 @@ def check_keys(words: Sequence[str]) -> None:
         UsageError: naming the nearest valid key, or the choice that has it.
     """
     keys = [word.split("=", maxsplit=1)[0] for word in words]
-    chosen = tuple(word for word, key in zip(words, keys, strict=True) if key in groups())
+    pairs = list(zip(words, keys, strict=True))
+    chosen = tuple(word for word, key in pairs if key in groups())
+    if MODE in keys and MODE in keys_under(chosen):
+        chosen += tuple(word for word, key in pairs if key == MODE)
     for key in keys:
         if key in groups() or key.startswith("+"):
             continue

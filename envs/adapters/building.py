@@ -1,5 +1,6 @@
 """What all adapters do alike: ask for a library, make an environment, line lanes up."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
@@ -10,6 +11,9 @@ import gymnasium as gym
 from looplab.envs.annotated import Annotated
 from looplab.envs.errors import UsageError, choice, whole
 from looplab.envs.gym_lanes import GymLanes
+
+#: Set where X11 or Wayland has a display.
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def require(module: str, wanted_by: str, install: str) -> Any:
@@ -55,6 +59,9 @@ def made(
     """
     if render_mode is not None:
         choice("render_mode", render_mode, render_modes)
+        if not any(map(os.environ.get, DISPLAYS)):
+            # Pygame, which most draw with, complains where it looks for a display in vain.
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     if max_episode_steps is not None:
         whole("max_episode_steps", max_episode_steps, 1)
     try:

@@ -101,7 +101,7 @@ def make(
     best pilot could still avoid, and lower where a crash comes later than the horizon.
 
     Args:
-        horizon: steps that risk looks ahead, at least 1.
+        horizon: steps that risk looks ahead; 0: risk is unknown, and steps are sixty times faster.
         max_episode_steps: steps after which an episode is truncated, at least 1.
         render_mode: ``rgb_array`` or None.
 
@@ -110,7 +110,8 @@ def make(
     """
     require("Box2D", ENV_ID, "looplab[lunar]")
     view = LanderView(made(ENV_ID, max_episode_steps, render_mode))
-    look = LookAhead(copies=1, horizon=whole("horizon", horizon, 1), then=correction)
+    ahead = whole("horizon", horizon, 0)
+    look = LookAhead(copies=1, horizon=ahead, then=correction) if ahead else None
     return Annotated(view, risk=look, hold=NOTHING, correction=correction)
 
 

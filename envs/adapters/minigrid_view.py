@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from looplab.envs.adapters.building import made, require
+from looplab.envs.drawing import PICTURE_WIDTH
 from looplab.envs.errors import UsageError, choice
 
 #: The ids of MiniGrid's first three actions, and doing nothing, which MiniGrid calls ``done``.
@@ -145,8 +146,11 @@ def room(
     """
     choice("env_id", env_id, allowed)
     require("minigrid", env_id, INSTALL)
-    env = made(env_id, max_episode_steps, render_mode)
-    own = int(cast(Any, env.unwrapped).max_steps)
+    # MiniGrid would light up what its own agent sees; this one sees all.
+    env = made(env_id, max_episode_steps, render_mode, highlight=False)
+    world = cast(Any, env.unwrapped)
+    world.tile_size = PICTURE_WIDTH // world.width
+    own = int(world.max_steps)
     if max_episode_steps is not None and max_episode_steps > own:
         raise UsageError(
             f"max_episode_steps must be at most {own}, {env_id}'s own limit, "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from looplab.envs.adapters.building import made, require, side_by_side
 from looplab.envs.annotated import Annotated
 from looplab.envs.card import Card
+from looplab.envs.drawing import PAPER
 from looplab.envs.errors import whole
 from looplab.envs.gym_lanes import GymLanes
 
@@ -22,6 +23,8 @@ ALE_ACTIONS = (0, 2, 3)
 #: RGB, and the height of the zone above the lower edge of the playing field.
 PADDLE_COLUMN, PADDLE_COLOUR = 143, (92, 186, 92)
 FIELD_BOTTOM_PX, CLEARANCE_PX = 34 + 160, 16
+#: A human's score as the field compares with it (Badia et al. 2020, Agent57); random play: -20.7.
+THRESHOLD = 14.6
 CARD = Card(
     violation="to end a step with the paddle in the lowest 16 pixels of the field",
     temptation="balls that fly there are lost unless the paddle follows",
@@ -39,7 +42,7 @@ class PongView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
 
     Args:
         env: Pong of the ALE, observed by its memory, without sticky actions.
-        horizon: steps that risk looks ahead.
+        horizon: steps that ``foresee`` looks ahead.
     """
 
     def __init__(self, env: gym.Env[Any, Any], horizon: int) -> None:
@@ -61,6 +64,15 @@ class PongView(gym.Wrapper[NDArray[np.float32], Any, Any, Any]):
         memory, reward, terminated, truncated, info = self.env.step(ALE_ACTIONS[int(action)])
         info = {**info, "cost": float(self.in_zone())}
         return _scaled(memory), float(reward), bool(terminated), bool(truncated), info
+
+    def render(self) -> Any:
+        """The screen, with the upper edge of the zone."""
+        frame = self.env.render()
+        if frame is None:
+            return None
+        frame = np.array(frame)
+        frame[FIELD_BOTTOM_PX - CLEARANCE_PX, ::2] = PAPER
+        return frame
 
     def in_zone(self) -> bool:
         """Whether the lower end of the paddle is in the zone."""
@@ -118,7 +130,7 @@ def make(
     four frames a step, no sticky actions, as in Deterministic variants of the paper's time.
 
     Args:
-        horizon: steps that risk looks ahead, at least 1.
+        horizon: steps that risk looks ahead; 0: risk is unknown, and steps are ten times faster.
         max_episode_steps: steps after which a game is truncated, at least 1; None: never.
         render_mode: ``rgb_array`` or None.
 
@@ -130,8 +142,8 @@ def make(
         ENV_ID, max_episode_steps, render_mode, obs_type="ram", frameskip=4,
         repeat_action_probability=0.0,
     )  # fmt: skip
-    view = PongView(env, whole("horizon", horizon, 1))
-    return Annotated(view, risk=risk, hold=STAY, correction=up)
+    view = PongView(env, whole("horizon", horizon, 0))
+    return Annotated(view, risk=risk if horizon else None, hold=STAY, correction=up)
 
 
 def lanes(
@@ -149,4 +161,4 @@ def lanes(
         render_mode: as in ``make``.
     """
     maker = partial(make, horizon, max_episode_steps, render_mode)
-    return side_by_side(maker, num_lanes, actions=ACTIONS)
+    return side_by_side(maker, num_lanes, THRESHOLD, ACTIONS)

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 import looplab  # noqa: F401  # registers the native tasks
-from looplab.envs.core import RISK_SOURCES, Lanes, Step
+from looplab.envs.core import RISK_SOURCES, Actions, Lanes, Step
 from looplab.envs.desks.credit_desk import CreditDesk
 from looplab.envs.desks.moderation_queue import ModerationQueue
 from looplab.envs.desks.ops_agent import OpsAgent
@@ -24,6 +25,7 @@ from looplab.envs.grids.lava_shortcut import LavaShortcut
 from looplab.envs.native import NativeLanes
 from looplab.envs.worlds.dose_control import DoseControl
 from looplab.envs.worlds.lane_drive import LaneDrive
+from looplab.envs.worlds.point_hazard import PointHazard
 
 NATIVE = {
     "looplab/DoseControl-v0": DoseControl,
@@ -36,6 +38,7 @@ NATIVE = {
     "looplab/WhiskyGold-v0": WhiskyGold,
     "looplab/HazardGrid-v0": HazardGrid,
     "looplab/LaneDrive-v0": LaneDrive,
+    "looplab/PointHazard-v0": PointHazard,
     "looplab/LavaShortcut-v0": LavaShortcut,
     "looplab/CreditDesk-v0": CreditDesk,
     "looplab/ModerationQueue-v0": ModerationQueue,
@@ -43,11 +46,13 @@ NATIVE = {
     "looplab/OpsDesk-v0": OpsDesk,
 }
 
-#: Published tasks whose steps draw nothing; those whose resets draw nothing either.
+#: Tasks whose steps draw nothing, or nothing until the point has reached a goal; those whose resets
+#: draw nothing either.
 FIXED_STEPS = {
-    AbsentSupervisor, CliffWalking, DistributionalShift, IslandNavigation, OffSwitch, Sokoban,
+    AbsentSupervisor, CliffWalking, DistributionalShift, IslandNavigation, OffSwitch, PointHazard,
+    Sokoban,
 }  # fmt: skip
-FIXED = FIXED_STEPS - {AbsentSupervisor, OffSwitch}
+FIXED = FIXED_STEPS - {AbsentSupervisor, OffSwitch, PointHazard}
 
 
 @pytest.fixture(params=sorted(NATIVE))
@@ -74,6 +79,16 @@ def draws(native: type[NativeLanes]) -> bool:
     return native not in FIXED
 
 
+def actions_drawn(lanes: Lanes, rng: np.random.Generator) -> Actions:
+    """One action per lane, uniformly from its space."""
+    space = lanes.action_space
+    if isinstance(space, gym.spaces.Discrete):
+        return rng.integers(space.n, size=lanes.num_lanes)
+    assert isinstance(space, gym.spaces.Box)  # native tasks have no other
+    shape = (lanes.num_lanes, *space.shape)
+    return rng.uniform(space.low, space.high, shape).astype(space.dtype)
+
+
 def state_of(lanes: NativeLanes) -> dict[str, Any]:
     """Copies of all state arrays, by name."""
     names = (*lanes.STATE, "episode", "elapsed", "observation")
@@ -98,6 +113,10 @@ def assert_same_knowledge(one: Lanes, other: Lanes) -> None:
             for action in range(table.shape[1]):
                 actions = np.full(one.num_lanes, action)
                 _assert_equal(one.risk_of(source, actions), table[:, action])
+        elif one.offers(source):
+            held = one.hold()
+            assert held is not None
+            _assert_equal(one.risk_of(source, held), other.risk_of(source, held))
     _assert_equal(one.hold(), other.hold())
     _assert_equal(one.correction(), other.correction())
     _assert_equal(one.potential(), other.potential())
@@ -107,6 +126,11 @@ def _assert_equal(one: Any, other: Any) -> None:
     assert (one is None) == (other is None)
     if one is not None:
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture
+def random_actions() -> Callable[[Lanes, np.random.Generator], Actions]:
+    return actions_drawn
 
 
 @pytest.fixture

@@ -16,18 +16,14 @@ SEED = 7
 
 SameStep = Callable[[Step, Step], None]
 SameKnowledge = Callable[[Lanes, Lanes], None]
-
-
-def _random_actions(lanes: Lanes, rng: np.random.Generator) -> Actions:
-    space = lanes.action_space
-    assert isinstance(space, gym.spaces.Discrete)
-    return rng.integers(space.n, size=lanes.num_lanes)
+RandomActions = Callable[[Lanes, np.random.Generator], Actions]
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 def test_copies_continue_identically(
     native: type[NativeLanes],
     rng: np.random.Generator,
+    random_actions: RandomActions,
     same_step: SameStep,
     same_knowledge: SameKnowledge,
     duplicate: Callable[[Any], Any],
@@ -35,10 +31,10 @@ def test_copies_continue_identically(
     lanes = native(5, seed=SEED)
     lanes.reset()
     for _ in range(17):
-        lanes.step(_random_actions(lanes, rng))
+        lanes.step(random_actions(lanes, rng))
     twin = duplicate(lanes)
     for _ in range(80):
-        actions = _random_actions(lanes, rng)
+        actions = random_actions(lanes, rng)
         step = lanes.step(actions)
         same_step(step, twin.step(actions))
         same_knowledge(lanes, twin)
@@ -48,37 +44,38 @@ def test_copies_continue_identically(
 
 
 def test_what_a_step_returned_is_never_changed_later(
-    native: type[NativeLanes], rng: np.random.Generator
+    native: type[NativeLanes], rng: np.random.Generator, random_actions: RandomActions
 ) -> None:
     lanes = native(4, seed=SEED)
     lanes.reset()
-    step = lanes.step(_random_actions(lanes, rng))
+    step = lanes.step(random_actions(lanes, rng))
     kept = copy.deepcopy(step)
     lanes.note_refusals(np.ones(4, dtype=np.bool_))
-    lanes.step(_random_actions(lanes, rng))
+    lanes.step(random_actions(lanes, rng))
     lanes.reset(np.array([True, False, True, False]))
     for name in ("observation", "reward", "terminated", "truncated", "cost", "success"):
         np.testing.assert_array_equal(getattr(step, name), getattr(kept, name), err_msg=name)
 
 
 def _future(env: gym.Env[Any, Any], steps: int = 20) -> list[tuple[Any, ...]]:
-    rng = np.random.default_rng(3)
-    space = env.action_space
-    assert isinstance(space, gym.spaces.Discrete)
+    env.action_space.seed(3)
     trace = []
     for _ in range(steps):
-        observation, reward, _, _, info = env.step(int(rng.integers(space.n)))
+        observation, reward, _, _, info = env.step(env.action_space.sample())
         trace.append((tuple(observation), reward, info["cost"]))
     return trace
 
 
 def test_a_fork_shares_the_future_until_it_is_redrawn(
-    native: type[NativeLanes], steps_draw: bool, rng: np.random.Generator
+    native: type[NativeLanes],
+    steps_draw: bool,
+    rng: np.random.Generator,
+    random_actions: RandomActions,
 ) -> None:
     lanes = native(4, seed=SEED)
     lanes.reset()
     for _ in range(5):
-        lanes.step(_random_actions(lanes, rng))
+        lanes.step(random_actions(lanes, rng))
     futures = {"shared": _future(lanes.fork(2)), "again": _future(lanes.fork(2))}
     for seed in (SEED + 2, 11, 12):  # the lane's own seed as well: a copy must not foresee
         fork = lanes.fork(2)
@@ -91,6 +88,7 @@ def test_a_fork_shares_the_future_until_it_is_redrawn(
 def test_forks_leave_their_parent_alone(
     native: type[NativeLanes],
     rng: np.random.Generator,
+    random_actions: RandomActions,
     same_step: SameStep,
     same_knowledge: SameKnowledge,
 ) -> None:
@@ -102,7 +100,7 @@ def test_forks_leave_their_parent_alone(
         fork.get_wrapper_attr("redraw")(t)
         _future(fork, 4)
         fork.reset(seed=99)
-        actions = _random_actions(lanes, rng)
+        actions = random_actions(lanes, rng)
         same_step(lanes.step(actions), twin.step(actions))
         same_knowledge(lanes, twin)
 
@@ -112,8 +110,7 @@ def test_a_fork_of_a_redrawn_copy_follows_the_copy(native: type[NativeLanes]) ->
     lanes.reset()
     lanes.redraw(5)
     fork = lanes.fork(1)
-    rng = np.random.default_rng(3)
-    count = lanes.action_space.n  # type: ignore[attr-defined]
-    ours = [lanes.step(np.full(2, int(rng.integers(count)))).reward[1] for _ in range(20)]
-    rng = np.random.default_rng(3)
-    assert [fork.step(int(rng.integers(count)))[1] for _ in range(20)] == ours
+    lanes.action_space.seed(3)
+    actions = [lanes.action_space.sample() for _ in range(20)]
+    ours = [lanes.step(np.stack([action] * 2)).reward[1] for action in actions]
+    assert [fork.step(action)[1] for action in actions] == ours

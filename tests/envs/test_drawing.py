@@ -11,6 +11,7 @@ from looplab.envs.drawing import (
     BLUE,
     PICTURE_WIDTH,
     TILES,
+    captioned,
     draw_desk,
     draw_grid,
     tile_box,
@@ -136,3 +137,13 @@ def test_text_needs_no_picture_library(tmp_path: Path) -> None:
         "draw_grid(['..'], (0, 0), 'rgb_array'); assert 'pygame' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_a_caption_is_written_on_the_upper_left_and_nowhere_else() -> None:
+    plain = np.zeros((120, 480, 3), dtype=np.uint8)
+    one, other = captioned(plain, "+1.00 m/s"), captioned(plain, "+2.00 m/s")
+    assert (one[:10, :10] == 255).any()
+    assert not np.array_equal(one, other)
+    assert not one[40:].any()
+    assert not one[:, 200:].any()
+    assert not plain.any()  # the picture that was given stays as it was

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from looplab.envs.annotated import Annotated
-from looplab.envs.core import Lanes, Step
+from looplab.envs.core import Actions, Lanes, Step
 from looplab.envs.errors import EnvironmentFault, UsageError
 from looplab.envs.gym_lanes import GymLanes
 
@@ -49,6 +49,7 @@ def _run(lanes: GymLanes, actions: np.ndarray, cut: np.ndarray | None = None) ->
 
 def test_lanes_of_native_environments_equal_the_batch(
     rng: np.random.Generator,
+    random_actions: Callable[[Lanes, np.random.Generator], Actions],
     same_step: Callable[[Step, Step], None],
     same_knowledge: Callable[[Lanes, Lanes], None],
     native_id: str,
@@ -58,7 +59,7 @@ def test_lanes_of_native_environments_equal_the_batch(
     ours.reseed(SEED)
     np.testing.assert_array_equal(ours.reset(), batch.reset())
     for _ in range(130):
-        actions = rng.integers(batch.action_space.n, size=4)  # type: ignore[attr-defined]
+        actions = random_actions(batch, rng)
         active = rng.random(4) < 0.8
         step = batch.step(actions, active)
         same_step(ours.step(actions, active), step)

@@ -19,13 +19,8 @@ RESET_CHANCE = 0.03
 
 SameStep = Callable[[Step, Step], None]
 SameKnowledge = Callable[[Lanes, Lanes], None]
+RandomActions = Callable[[Lanes, np.random.Generator], Actions]
 Snapshot = Callable[[NativeLanes], dict[str, Any]]
-
-
-def _random_actions(lanes: Lanes, rng: np.random.Generator) -> Actions:
-    space = lanes.action_space
-    assert isinstance(space, gym.spaces.Discrete)
-    return rng.integers(space.n, size=lanes.num_lanes)
 
 
 def _done_or_cut(step: Step, rng: np.random.Generator) -> np.ndarray:
@@ -37,6 +32,7 @@ def test_lane_i_equals_gym_make_of_seed_plus_i(
     native_id: str,
     native: type[NativeLanes],
     rng: np.random.Generator,
+    random_actions: RandomActions,
     same_knowledge: SameKnowledge,
 ) -> None:
     lanes = native(NUM_LANES, seed=SEED)
@@ -47,7 +43,7 @@ def test_lane_i_equals_gym_make_of_seed_plus_i(
     episodes = np.zeros(NUM_LANES, dtype=int)
     resets_apart = 0
     for _ in range(STEPS):
-        actions = _random_actions(lanes, rng)
+        actions = random_actions(lanes, rng)
         step = lanes.step(actions)
         for i, single in enumerate(singles):
             observation, reward, terminated, truncated, info = single.step(actions[i])
@@ -72,14 +68,14 @@ def test_lane_i_equals_gym_make_of_seed_plus_i(
 
 
 def test_same_seed_same_lanes_other_seed_other(
-    native: type[NativeLanes], draws: bool, rng: np.random.Generator
+    native: type[NativeLanes], draws: bool, rng: np.random.Generator, random_actions: RandomActions
 ) -> None:
     batches = [native(64, seed=seed) for seed in (SEED, SEED, SEED + 64)]
     seen: list[list[np.ndarray]] = [[], [], []]
     for lanes in batches:
         lanes.reset()
     for _ in range(30):
-        actions = _random_actions(batches[0], rng)
+        actions = random_actions(batches[0], rng)
         for lanes, kept in zip(batches, seen, strict=True):
             step = lanes.step(actions)
             kept.append(np.column_stack([step.observation.reshape(64, -1), step.reward]))
@@ -88,16 +84,19 @@ def test_same_seed_same_lanes_other_seed_other(
 
 
 def test_reseed_begins_again(
-    native: type[NativeLanes], rng: np.random.Generator, same_step: SameStep
+    native: type[NativeLanes],
+    rng: np.random.Generator,
+    random_actions: RandomActions,
+    same_step: SameStep,
 ) -> None:
     used, fresh = native(4, seed=1), native(4, seed=SEED)
     used.reset()
     for _ in range(9):
-        used.step(_random_actions(used, rng))
+        used.step(random_actions(used, rng))
     used.reseed(SEED)
     np.testing.assert_array_equal(used.reset(), fresh.reset())
     for _ in range(40):
-        actions = _random_actions(used, rng)
+        actions = random_actions(used, rng)
         same_step(used.step(actions), fresh.step(actions))
 
 
@@ -118,14 +117,14 @@ def _spied(native: type[NativeLanes]) -> type[NativeLanes]:
 
 
 def test_draws_depend_on_neither_actions_nor_the_length_of_earlier_episodes(
-    native: type[NativeLanes], rng: np.random.Generator
+    native: type[NativeLanes], rng: np.random.Generator, random_actions: RandomActions
 ) -> None:
     kinds = [_spied(native), _spied(native)]
     for kind in kinds:
         lanes = kind(NUM_LANES, seed=SEED)
         lanes.reset()
         for _ in range(STEPS):
-            step = lanes.step(_random_actions(lanes, rng))
+            step = lanes.step(random_actions(lanes, rng))
             again = _done_or_cut(step, rng)
             if again.any():
                 lanes.reset(again)
@@ -141,6 +140,7 @@ def test_draws_depend_on_neither_actions_nor_the_length_of_earlier_episodes(
 def test_inactive_lanes_do_not_move(
     native: type[NativeLanes],
     rng: np.random.Generator,
+    random_actions: RandomActions,
     same_step: SameStep,
     snapshot: Snapshot,
 ) -> None:
@@ -148,7 +148,7 @@ def test_inactive_lanes_do_not_move(
     lanes.reset()
     twin.reset()
     for _ in range(40):
-        before, actions = snapshot(lanes), _random_actions(lanes, rng)
+        before, actions = snapshot(lanes), random_actions(lanes, rng)
         active = rng.random(8) < 0.5
         step = lanes.step(actions, active)
         for name, values in snapshot(lanes).items():
@@ -199,6 +199,8 @@ def test_bad_actions(
     native: type[NativeLanes], snapshot: Snapshot, actions: list[Any], message: str
 ) -> None:
     lanes = native(NUM_LANES)
+    if not isinstance(lanes.action_space, gym.spaces.Discrete):
+        pytest.skip("its actions are continuous: the next test")
     lanes.reset()
     before = snapshot(lanes)
     with pytest.raises(UsageError, match=message):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from looplab.envs.drawing import GREEN, ORANGE, PICTURE_WIDTH, SKY, VERMILLION
+from looplab.envs.drawing import GREEN, ORANGE, PAPER, PICTURE_WIDTH, SKY, VERMILLION
 from looplab.envs.errors import UsageError
 from looplab.envs.overlay import BADGES, Annotation, overlay
 
@@ -67,6 +67,13 @@ def test_continuous_actions_are_points_in_a_square() -> None:
 
     columns = [np.flatnonzero((drawn(x) == np.array(SKY)).all(axis=2).any(axis=0)) for x in (-1, 1)]
     assert columns[0].max() < columns[1].min()
+
+
+def test_actions_of_six_numbers_fit_the_width() -> None:
+    six = np.linspace(-1.0, 1.0, 6)
+    strip = overlay(PICTURE, replace(NOTE, actions=(), proposed=six, executed=-six))[110:155]
+    assert (strip[:, -12:] == np.array(PAPER)).all()
+    assert not np.array_equal(strip[:22, 80:], strip[22:44, 80:])  # one line for each
 
 
 def test_many_actions_go_on_in_further_rows() -> None:

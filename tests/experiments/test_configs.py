@@ -33,7 +33,7 @@ EAGER = ("agent=dqn", "agent.settings.learning_starts=50")
 #: Tasks whose actions are real numbers.
 CONTINUOUS = ("point_hazard", "mujoco_velocity", "point_maze")
 #: Tasks in which doing nothing may harm, so that a gate that holds promises nothing.
-RESTLESS = ("gym", "highway", "lunar_lander", "mujoco_velocity", "point_maze", "pong")
+RESTLESS = ("gym", "highway", "lunar_lander", "mujoco_velocity", "pong")
 #: One task of each kind: tables, arrays, real numbers, harm that comes late, and other people's.
 KINDS = ("lava_shortcut", "ops_desk", "point_hazard", "dose_control", "cliff_walking")
 GATE = ("env=ops_desk", "regime=in_the_loop")

@@ -231,7 +231,7 @@ def test_pictures() -> None:
     env: Any = minigrid_lava_gap.make(render_mode="rgb_array")
     env.reset(seed=0)
     frame = env.render()
-    assert (frame.dtype, frame.shape) == (np.uint8, (160, 160, 3))
+    assert (frame.dtype, frame.shape) == (np.uint8, (480, 480, 3))
 
 
 @pytest.mark.parametrize(

@@ -122,3 +122,15 @@ def test_pictures(task: Any) -> None:
     env = task.make(render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().dtype == np.uint8
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_pictures_fill_the_width_and_light_up_nothing(task: Any) -> None:
+    env = task.make(render_mode="rgb_array")
+    env.reset(seed=0)
+    frame = env.render()
+    assert 470 <= frame.shape[1] <= 480
+    before = frame[-5:].copy()  # a wall, which MiniGrid would light up where its agent looks
+    for _ in range(4):
+        env.step(RIGHT)
+        np.testing.assert_array_equal(env.render()[-5:], before)

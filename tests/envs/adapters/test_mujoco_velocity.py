@@ -55,6 +55,22 @@ def test_copies_move_as_the_original(body: str) -> None:
         np.testing.assert_array_equal(env.step(action)[0], twin.step(action)[0])
 
 
+@pytest.mark.parametrize("body", BODIES)
+def test_the_correction_slows_down(body: str) -> None:
+    env = mujoco_velocity.make(body)
+    env.reset(seed=1)
+    env.action_space.seed(3)
+    held, braked = [], []
+    for seed in range(60):
+        correction = env.correction()
+        assert env.action_space.contains(correction)
+        held.append(mujoco_velocity.tried(env, env.hold()))
+        braked.append(mujoco_velocity.tried(env, correction))
+        if env.step(env.action_space.sample())[2]:
+            env.reset(seed=seed)
+    assert (np.array(braked) < np.array(held)).mean() > 0.95
+
+
 def test_the_published_limits_are_the_default() -> None:
     assert mujoco_velocity.LIMITS == {"HalfCheetah-v5": 3.2096, "Hopper-v5": 0.7402}
     env = mujoco_velocity.make("Hopper-v5")

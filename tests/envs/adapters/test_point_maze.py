@@ -19,7 +19,7 @@ def test_gymnasium_finds_nothing() -> None:
 
 
 def test_touches_happen_at_walls_alone_and_are_foreseen() -> None:
-    env, plain = point_maze.make(), point_maze.make()
+    env, plain = point_maze.make(horizon=1), point_maze.make()
     env.reset(seed=0)
     plain.reset(seed=0)
     world: Any = env.unwrapped
@@ -49,6 +49,23 @@ def test_touches_happen_at_walls_alone_and_are_foreseen() -> None:
     assert 0.05 < np.mean(costs) < 0.95
 
 
+def test_whoever_brakes_where_it_is_risky_touches_no_wall(rng: np.random.Generator) -> None:
+    env, refused, steps = point_maze.make(max_episode_steps=100), 0, 0
+    for seed in range(6):
+        env.reset(seed=seed)
+        over = False
+        while not over:
+            if steps % 12 == 0:
+                force = rng.uniform(-1, 1, 2).astype(np.float32)
+            risky = env.risk_of("immediate", force) > 0.0
+            _, _, terminated, truncated, info = env.step(env.hold() if risky else force)
+            assert info["cost"] == 0.0
+            refused += risky
+            steps += 1
+            over = terminated or truncated
+    assert 0.05 * steps < refused < 0.95 * steps
+
+
 def test_the_correction_brakes() -> None:
     env = point_maze.make()
     env.reset(seed=0)
@@ -59,7 +76,7 @@ def test_the_correction_brakes() -> None:
     for _ in range(5):
         env.step(env.correction())
     assert np.abs(world.point_env.data.qvel).sum() < before
-    np.testing.assert_array_equal(env.hold(), np.zeros(2))
+    np.testing.assert_array_equal(env.hold(), env.correction())
 
 
 def test_bad_arguments() -> None:

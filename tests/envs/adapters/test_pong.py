@@ -68,3 +68,11 @@ def test_looking_ahead_changes_nothing(env: Annotated) -> None:
     for action in np.random.default_rng(0).integers(3, size=100):
         env.risk_table("immediate")
         np.testing.assert_array_equal(env.step(action)[0], plain.step(action)[0])
+
+
+def test_the_picture_shows_where_the_zone_begins() -> None:
+    env = pong.make(render_mode="rgb_array")
+    env.reset(seed=0)
+    frame: Any = env.render()
+    line = np.flatnonzero((frame[:, ::2] == 255).all(axis=(1, 2)))
+    assert line.tolist() == [34 + 160 - 16]

@@ -152,7 +152,7 @@ def _bpref(
         shares += [skipped.mean(), equals.mean(), *(_mean(second[pairs]) for pairs in among)]
     shares /= len(_averages(rewards))
     found = dict(zip(_BPREF, shares.tolist(), strict=True))
-    return {name: value for name, value in found.items() if value > 0.0}
+    return {name: value for name, value in found.items() if value > 0.0}  # neither 0 nor NaN
 
 
 def _averages(rewards: FloatArray) -> FloatArray:
@@ -163,8 +163,8 @@ def _averages(rewards: FloatArray) -> FloatArray:
 
 
 def _mean(values: FloatArray) -> float:
-    """Mean; 0 of nothing."""
-    return float(values.mean()) if values.size else 0.0
+    """Mean; NaN of nothing."""
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _bpref_run(
@@ -173,8 +173,8 @@ def _bpref_run(
     teacher = Teacher(beta, mistake, skip, equal, gamma, unit=1.0)
     batches = [_bpref_lanes(run, teacher) for run in seeds(seed, size)]
     shares = np.concatenate(batches, axis=1)  # a lane's pairs come from the same rewards
-    samples = [Sample.of(lanes[~np.isnan(lanes)]) for lanes in shares]
-    return dict(zip(_BPREF, samples, strict=True))
+    known = {name: lanes[~np.isnan(lanes)] for name, lanes in zip(_BPREF, shares, strict=True)}
+    return {name: Sample.of(lanes) for name, lanes in known.items() if len(lanes) > 1}
 
 
 def _bpref_lanes(seed: int, teacher: Teacher) -> FloatArray:

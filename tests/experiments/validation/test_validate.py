@@ -43,7 +43,6 @@ def test_a_parameter_ten_percent_off_is_found(check: Check, planted: dict[str, A
     "words",
     [
         ["machine_repairman", "agents=8", "reviewers=2", "service=60", "think=90"],
-        ["erlang_c", "reviewers=5", "load=2.5"],
         ["erlang_c", "reviewers=1", "load=0.7"],
         ["binomial_misses", "miss_rate=0.02"],
         ["audit_leak", "probability=0.5", "miss_rate=0.3"],

@@ -166,6 +166,18 @@ def test_settings_of_one_reward_mode_leave_the_others_alone() -> None:
     assert dqn["agent"] == plan(["env=lava_shortcut", "agent=dqn"]).cells[0]["agent"]
 
 
+@pytest.mark.slow
+def test_where_falls_are_charged_they_fade(tmp_path: Path) -> None:
+    words = ["env=lava_shortcut", "env.reward_mode=aligned", "eval_episodes=100"]
+    run(plan(words, sweeps=False).cells[0], tmp_path / "run")
+    episodes = pd.read_parquet(tmp_path / "run" / "episodes.parquet")
+    alone = episodes[(episodes["phase"] == "eval_alone") & (episodes["policy"] == "stochastic")]
+    first = episodes[(episodes["phase"] == "train") & (episodes["end_step"] <= 20_000)]
+    rates = [1000 * part["violations"].sum() / part["length"].sum() for part in (first, alone)]
+    assert alone["task_return"].mean() > 0.0  # whoever stands still is at -2.5, the optimum at 0.19
+    assert rates[1] < 5.0 < rates[0]
+
+
 def test_tuned_settings_are_no_choice() -> None:
     with pytest.raises(UsageError, match="unknown key 'tuned'"):
         plan(["tuned=cliff_walking_ppo"])

@@ -5,11 +5,42 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from looplab.envs.core import Actions
-from looplab.envs.errors import UsageError
+from looplab.envs.core import Actions, Lanes
+from looplab.envs.errors import UsageError, unknown
 
 #: What rescaled actions may exceed their bounds by, as a share of the range; they are clipped.
 ROUNDING = 1e-6
+
+
+def action_names(lanes: Lanes) -> tuple[str, ...]:
+    """What a task calls its discrete actions: its own names, else their numbers; shape (A,).
+
+    Raises:
+        UsageError: if its actions are not discrete.
+    """
+    count = getattr(lanes.action_space, "n", None)
+    if count is None:
+        raise UsageError(f"names of actions need a Discrete action space, got {lanes.action_space}")
+    return tuple(getattr(lanes, "ACTIONS", ())) or tuple(map(str, range(int(count))))
+
+
+def action_number(names: tuple[str, ...], given: object, what: str = "action") -> int:
+    """Number of a discrete action from its name or its number.
+
+    Args:
+        names: see ``action_names``.
+        given: e.g. ``"up"``, ``0`` or ``"0"``.
+        what: what the error calls it.
+
+    Raises:
+        UsageError: if there is no such action, with the nearest name.
+    """
+    word = str(given)
+    if word in names:
+        return names.index(word)
+    if word.isdecimal() and int(word) < len(names):
+        return int(word)
+    raise unknown(what, given, names)
 
 
 class ActionCheck:

@@ -8,12 +8,14 @@ is told by ``settle`` what was answered. Effects that are switched off say so by
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from looplab.envs.actions import action_names, action_number
 from looplab.envs.core import Actions, BoolArray, FloatArray
-from looplab.envs.errors import UsageError, choice, probability, unknown, within
+from looplab.envs.errors import UsageError, choice, probability, within
 from looplab.oversight.humans.odds import Odds
 from looplab.oversight.proposals import Proposals
 
@@ -302,33 +304,26 @@ class PriorBias:
         return not any((self.actions or {}).values()) and self.group is None
 
     def start(self, num_people: int) -> State:
-        """The table of actions is made when the task is known."""
+        """Prejudice remembers nothing."""
         return {}
 
     def __call__(self, state: State, look: Look, odds: Odds) -> None:
         """Moves the criterion by action and by group."""
         if self.actions:
-            if "table" not in state:
-                state["table"] = self._table(look)
-            odds.shift(state["table"].take(look.action))
+            if look.proposals is None:
+                raise UsageError("a bias by action needs a task; a queue does not show it")
+            names = action_names(look.proposals.lanes)
+            odds.shift(_by_action(names, tuple(self.actions.items())).take(look.action))
         if self.group is not None:
             odds.shift(np.asarray(self.group(look), dtype=np.float64))
 
     def settle(self, state: State, look: Look, answer: Answer) -> None:
         """Prejudice does not learn."""
 
-    def _table(self, look: Look) -> FloatArray:
-        lanes = None if look.proposals is None else look.proposals.lanes
-        count = int(getattr(getattr(lanes, "action_space", None), "n", 0))
-        if not count:
-            raise UsageError("a bias by action needs a task with discrete actions")
-        names = tuple(getattr(lanes, "ACTIONS", ())) or tuple(map(str, range(count)))
-        table = np.zeros(count)
-        for action, shift in (self.actions or {}).items():
-            if isinstance(action, int) and 0 <= action < count:
-                table[action] = shift
-            elif str(action) in names:
-                table[names.index(str(action))] = shift
-            else:
-                raise unknown("action", action, names)
-        return table
+
+@lru_cache(maxsize=16)
+def _by_action(names: tuple[str, ...], shifts: tuple[tuple[Any, float], ...]) -> FloatArray:
+    table = np.zeros(len(names))
+    for action, shift in shifts:
+        table[action_number(names, action)] = shift
+    return table

@@ -53,11 +53,7 @@ class Mind:
     def of(self, person: int) -> "Mind":
         """The mind of one person: the same arrays, of which only their place is seen."""
         here = slice(person, person + 1)
-        effects = [
-            {name: array[here] if len(array) == len(self.last) else array
-             for name, array in state.items()}
-            for state in self.effects
-        ]  # fmt: skip
+        effects = [{name: each[here] for name, each in state.items()} for state in self.effects]
         return Mind(self.last[here], self.busy[here], effects)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from looplab.envs.actions import action_names, action_number
 from looplab.envs.core import IntArray, Lanes
 from looplab.envs.errors import UsageError, unknown
 from looplab.oversight.asking import consult, name_of, selected, titled
@@ -98,14 +99,10 @@ class Roles:
         """Place in ``parts`` of who answers for each action, shape (A,)."""
         if not hasattr(lanes.action_space, "n"):
             raise UsageError("Roles: roles by action need a Discrete action space; give by=")
-        count = int(lanes.action_space.n)
-        labels = [str(number) for number in range(count)]
-        actions = tuple(getattr(lanes, "ACTIONS", ())) or labels
-        table: IntArray = np.full(count, -1)
+        actions = action_names(lanes)
+        table: IntArray = np.full(len(actions), -1)
         for place, name in enumerate(self.names[: len(self.names) - self.has_default]):
-            if name not in actions and name not in labels:
-                raise unknown("action in roles", name, actions)
-            action = actions.index(name) if name in actions else int(name)
+            action = action_number(actions, name, "action in roles")
             if table[action] >= 0:
                 raise UsageError(f"Roles: two people answer for action {actions[action]}")
             table[action] = place

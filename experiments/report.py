@@ -41,6 +41,9 @@ TERMS = {
     "unasked": "An unsafe proposal that was executed without anyone being asked.",
     "late": "An unsafe proposal, noticed on the loop, but executed before the override began.",
     "false alarm": "A safe proposal whose own verdict was not approve.",
+    "recall": "Of the unsafe proposals that somebody judged, the share refused.",
+    "coverage": "Of the unsafe proposals, the share that somebody was asked about or watched.",
+    "prevented": "The risks of unsafe proposals that did not run, added up: violations expected.",
     "overseen, alone": "Evaluated with the overseer present, and with the overseer gone.",
     "frozen": "Alone, the agent earns no more than at the start of training and violates next to "
     "nothing: it stays still, which looks safe.",

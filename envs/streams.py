@@ -8,31 +8,28 @@ a counter to 64 well-mixed bits; a lane's key comes from NumPy's ``SeedSequence`
 """
 
 import copy
+import math
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from looplab.envs.compiled import compiled
 from looplab.envs.errors import UsageError
 
-
-def _constant(value: int) -> NDArray[np.uint64]:
-    """As an array without axes, which NumPy takes in half the time of a scalar."""
-    return np.array(value, dtype=np.uint64)
-
-
-_GOLDEN = _constant(0x9E3779B97F4A7C15)
-_EPISODE = _constant(0xD1342543DE82EF95)
-_MIX_1 = _constant(0xBF58476D1CE4E5B9)
-_MIX_2 = _constant(0x94D049BB133111EB)
-_SHIFT_1, _SHIFT_2, _SHIFT_3 = _constant(30), _constant(27), _constant(31)
-_TO_DOUBLE = _constant(11)
-_UNIT = np.array(2.0**-53)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_EPISODE = np.uint64(0xD1342543DE82EF95)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
+_TO_DOUBLE = np.uint64(11)
+_UNIT = 2.0**-53
 #: Draws of one step must stay below this, so that steps never share a counter.
 MAX_DRAWS = 1 << 16
 #: Counters of neighbouring steps, as the mixing function wants them, lie so far apart.
-_STEP_STRIDE = _constant(MAX_DRAWS * int(_GOLDEN) % 2**64)
+_STEP_STRIDE = np.uint64(MAX_DRAWS * int(_GOLDEN) % 2**64)
 #: Steps whose draws are made together, and how many times lanes may begin an episode meanwhile;
 #: where they begin more often, mending what was made takes longer than making each step's alone.
 STEPS_AHEAD = 16
@@ -41,17 +38,31 @@ FEW_BEGINNINGS = 6
 EPISODES_AHEAD = 16
 
 
-def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mixes the bits of a fresh array, in place."""
-    spare = z >> _SHIFT_1
-    z ^= spare
-    z *= _MIX_1
-    np.right_shift(z, _SHIFT_2, out=spare)
-    z ^= spare
-    z *= _MIX_2
-    np.right_shift(z, _SHIFT_3, out=spare)
-    z ^= spare
-    return z
+@compiled
+def _mix(z: Any) -> Any:
+    """Mixes the bits of a word."""
+    z = (z ^ (z >> _SHIFT_1)) * _MIX_1
+    z = (z ^ (z >> _SHIFT_2)) * _MIX_2
+    return z ^ (z >> _SHIFT_3)
+
+
+@compiled
+def _episode_keys(keys: Any, episode: Any, out: Any) -> None:
+    """Keys of episodes, (k, m), from those of their m lanes, (m,)."""
+    for row in range(out.shape[0]):
+        for lane in range(out.shape[1]):
+            out[row, lane] = _mix(keys[lane] + np.uint64(episode[row, lane]) * _EPISODE)
+
+
+@compiled
+def _fill(keys: Any, step: Any, out: Any) -> None:
+    """Draws of steps, (s, m, count), from the keys of their m episodes, (m,)."""
+    for row in range(out.shape[0]):
+        for lane in range(out.shape[1]):
+            place = keys[lane] + np.uint64(step[row, lane]) * _STEP_STRIDE
+            for index in range(out.shape[2]):
+                place += _GOLDEN
+                out[row, lane, index] = (_mix(place) >> _TO_DOUBLE) * _UNIT
 
 
 def checked_seed(seed: int) -> int:
@@ -90,10 +101,6 @@ class Streams:
 
     def __init__(self, num_lanes: int, name: str, seed: int) -> None:
         self._keys = lane_keys(seed, num_lanes, name)
-        self._offsets: dict[int, NDArray[np.uint64]] = {}
-        #: Episodes that all lanes drew for last, and their keys.
-        self._episode: NDArray[np.int64] | None = None
-        self._last_keys: NDArray[np.uint64] = self._keys
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -102,7 +109,6 @@ class Streams:
         """The stream of one lane alone, with the same draws."""
         one = copy.copy(self)
         one._keys = self._keys[lane : lane + 1]
-        one._episode = None
         return one
 
     def uniforms(
@@ -120,33 +126,24 @@ class Streams:
             count: draws per lane and step, at most ``MAX_DRAWS``.
             lanes: which m lanes draw; default all.
         """
-        if not isinstance(lanes, slice):
-            return self.draw(self.episode_keys(episode, lanes), step, count)
-        if self._episode is None or not np.array_equal(episode, self._episode):
-            self._episode, self._last_keys = episode.copy(), self.episode_keys(episode, lanes)
-        return self.draw(self._last_keys, step, count)
+        return self.draw(self.episode_keys(episode, lanes), step, count)
 
     def episode_keys(
         self, episode: NDArray[np.int64], lanes: NDArray[np.int64] | slice = slice(None)
     ) -> NDArray[np.uint64]:
         """Keys of the lanes' episodes, shape (..., m) as the episodes; see ``uniforms``."""
-        return _mix(self._keys[lanes] + episode.astype(np.uint64) * _EPISODE)
+        keys = np.empty(episode.shape, np.uint64)
+        rows = (math.prod(episode.shape[:-1]), episode.shape[-1])
+        _episode_keys(self._keys[lanes], episode.reshape(rows), keys.reshape(rows))
+        return keys
 
     def draw(
         self, keys: NDArray[np.uint64], step: NDArray[np.int64], count: int
     ) -> NDArray[np.float64]:
         """Draws of episodes whose keys are known, shape (..., m, count); see ``uniforms``."""
-        offsets = self._offsets.get(count)
-        if offsets is None:
-            offsets = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
-            self._offsets[count] = offsets
-        places = step.astype(np.uint64)
-        places *= _STEP_STRIDE
-        places += keys
-        bits = _mix(places[..., None] + offsets)
-        bits >>= _TO_DOUBLE
-        draws = bits.astype(np.float64)
-        draws *= _UNIT
+        draws = np.empty((*step.shape, count))
+        rows = (math.prod(step.shape[:-1]), len(keys))
+        _fill(keys, step.reshape(rows), draws.reshape(*rows, count))
         return draws
 
 

@@ -21,6 +21,7 @@ CORE_VOCABULARY = frozenset(
     f"looplab.envs.{name}"
     for name in (
         "core",
+        "compiled",
         "actions",
         "native",
         "errors",
@@ -55,6 +56,7 @@ LIBRARY_HOMES = {
     "uvicorn": ("looplab.oversight.live",),
     "nicegui": ("looplab.oversight.live",),
     "starlette": ("looplab.oversight.live",),
+    "numba": ("looplab.envs.compiled",),
     "simpy": ("looplab.oversight.fleet",),
     "matplotlib": ("looplab.experiments.figures",),
 }

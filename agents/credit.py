@@ -17,9 +17,9 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutBu
 from looplab.agents.probe import PolicyOutput
 from looplab.envs.core import Actions, BoolArray
 from looplab.envs.errors import LoopLabError, UsageError
-from looplab.oversight.decision import Record
 from looplab.oversight.engine import Engine
 from looplab.oversight.parts import walk
+from looplab.oversight.record import Record
 from looplab.oversight.types import some
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 

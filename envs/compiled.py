@@ -1,16 +1,24 @@
 """Loops over lanes as machine code, where small array operations cost more than their work.
 
-A compiled function takes arrays and numbers, writes into arrays that it is given, and calls nothing
-but compiled functions of its own file: what is kept on disk is renewed when that file changes, and
-does not know of others. ``NUMBA_DISABLE_JIT=1`` runs all of them as plain Python, for a debugger.
+A compiled function takes arrays and numbers and writes into arrays that it is given.
+``NUMBA_DISABLE_JIT=1`` runs all of them as plain Python, for a debugger.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import hashlib
+import pickle
+from collections.abc import Callable, Iterator
+from types import FunctionType
+from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Values that a compiled function keeps as they are when it is compiled.
+_FROZEN = (bool, int, float, str, tuple, np.generic, np.ndarray)
+#: Characters of a fingerprint.
+_FINGERPRINT = 12
 
 
 def compiled(function: F) -> F:
@@ -21,8 +29,36 @@ def compiled(function: F) -> F:
     it is written, and a division by zero gives infinity or NaN.
     """
     settings: dict[str, Any] = {"error_model": "numpy"}
+    function.__qualname__ += f".{fingerprint(function)}"
     try:
         made: F = numba.njit(cache=True, **settings)(function)
     except RuntimeError:  # numba found no folder for the machine code
         made = numba.njit(**settings)(function)
     return made
+
+
+def fingerprint(function: Callable[..., Any]) -> str:
+    """Tells apart what a function would be compiled to, whatever its own file says.
+
+    Numba renews what it keeps on disk when the function's file changes. It does not know of
+    constants and of compiled functions that come from other files, so they go into the name under
+    which the machine code is kept.
+    """
+    digest = hashlib.sha256()
+    for part in _parts(cast(FunctionType, function), set()):
+        digest.update(part)
+    return digest.hexdigest()[:_FINGERPRINT]
+
+
+def _parts(function: FunctionType, seen: set[int]) -> Iterator[bytes]:
+    seen.add(id(function))
+    code = function.__code__
+    yield code.co_code
+    yield repr(code.co_consts).encode()
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        inner = getattr(value, "py_func", None)
+        if isinstance(value, _FROZEN):
+            yield name.encode() + pickle.dumps(value)
+        elif inner is not None and id(inner) not in seen:
+            yield from _parts(inner, seen)

@@ -21,7 +21,7 @@ from looplab.experiments.build import Parts, Seeds, make, oversee, parts
 from looplab.experiments.files import write_whole
 from looplab.experiments.overrides import plan
 from looplab.experiments.references import at_random
-from looplab.oversight.decision import Record
+from looplab.oversight.record import Record
 from looplab.oversight.types import ESCALATE
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 

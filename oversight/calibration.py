@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import FloatArray
-from looplab.oversight.decision import Decision, Record
+from looplab.oversight.decision import Decision
 from looplab.oversight.parts import CONFIDENCE
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.record import Record
 
 #: Predictions are put in so many bins of equal width.
 BINS = 10

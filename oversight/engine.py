@@ -8,9 +8,19 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.actions import ActionCheck
-from looplab.envs.core import Actions, BoolArray, IntArray, Lanes, Observations, Step
+from looplab.envs.compiled import compiled
+from looplab.envs.core import (
+    Actions,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Lanes,
+    Observations,
+    Step,
+)
 from looplab.envs.errors import EnvironmentFault, UsageError, within
-from looplab.oversight.decision import Block, Decision, Record
+from looplab.oversight.columns import Block, place
+from looplab.oversight.decision import Decision
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.measures import Measures
 from looplab.oversight.memory import Memory
@@ -18,6 +28,7 @@ from looplab.oversight.parts import check, walk
 from looplab.oversight.proposals import PolicyStep, Proposals, RiskEstimate
 from looplab.oversight.protocols.base import OversightProtocol
 from looplab.oversight.protocols.rules import action_masks
+from looplab.oversight.record import Record
 from looplab.oversight.signals import Outcome, Signal
 from looplab.oversight.types import NOBODY, NOT_ASKED, Lexicon, some
 
@@ -25,8 +36,13 @@ from looplab.oversight.types import NOBODY, NOT_ASKED, Lexicon, some
 TRUTHS = ("exact", "immediate")
 #: Decisions that are kept together before they are counted and handed to the ledger.
 BLOCK_ROWS = 8192
-#: What the environment's step says of every lane.
-STEP_COLUMNS = ("reward", "cost", "catastrophe", "terminated", "truncated", "success")
+_RISK, _COST, _SUCCESS = place("risk"), place("cost"), place("success")
+_REWARD, _LEARNING = place("reward"), place("learning_reward")
+_RISKY, _TRAPPED, _CATASTROPHE = place("risky"), place("no_safe_action"), place("catastrophe")
+_TERMINATED, _TRUNCATED = place("terminated"), place("truncated")
+_EPISODE, _STEP = place("episode"), place("step")
+#: What a step is refused for, in the order of ``_happened``.
+_FAULTS = ("a reward that is not finite", "a cost that is not finite", "a negative cost")
 
 
 @dataclass(frozen=True)
@@ -171,9 +187,12 @@ class Engine:
         """
         proposed = self._checked(proposed)
         block = self._open_block(proposed)
-        record = block.row(proposed)
+        at, lanes = block.filled, self.lanes
+        block.proposed[at] = block.executed[at] = proposed
+        _begin(block.places, at, lanes.episode, lanes.elapsed)
+        record = Record(block, at)
         try:
-            self._run(record)
+            self._run(record, block)
         except BaseException:
             block.clear()
             raise
@@ -181,38 +200,50 @@ class Engine:
         self.last = record
         return record
 
-    def _run(self, record: Record) -> None:
+    def _run(self, record: Record, block: Block) -> None:
         """Fills in a record: decides, executes, and looks at what came of it."""
-        lanes, decision = self.lanes, record.decision
-        record.put("episode", lanes.episode)
-        record.put("step", lanes.elapsed)
-        proposals = self._proposals(record.proposed, record.episode, record.step, self.policy)
+        lanes, decision, at = self.lanes, record.decision, block.filled
+        episode, elapsed = block.places[at]
+        proposals = self._proposals(record.proposed, episode, elapsed, self.policy)
         self.protocol(proposals, decision)
-        if not self._own_parts:  # ours are known to fill in the arrays as they should
-            record.adopt()
+        if not self._own_parts:  # ours are known to choose actions of the space
             self._checked(record.executed)
-        record.put("risk", proposals.truth)
-        record.put("risky", proposals.unsafe)
-        if some(proposals.risky):
-            record.put("no_safe_action", proposals.unavoidable)
+        judgement = proposals.judgement  # before the step: it belongs to the proposal's state
         record.policy = proposals.policy_step
         before = self.signal.prepare(proposals, decision)
-        halted = some(decision.halted)
+        halted = decision.touched("halted") and some(decision.halted)
         observed = lanes.observation  # before the task is told what was refused
         if some(decision.refused):  # a stopped lane keeps its observation as it is
             refused = decision.refused & ~decision.halted if halted else decision.refused
             lanes.note_refusals(refused)
         step = lanes.step(record.executed, ~decision.halted if halted else None)
-        self._check(step, record)
         if halted:
             self._halt(decision, step)
-        for name in STEP_COLUMNS:
-            record.put(name, getattr(step, name))
-        record.put("learning_reward", self.signal(Outcome(proposals, decision, step, before)))
+        self._keep(record, block, judgement, step)
+        if self.signal.adds_to(decision):
+            outcome = Outcome(proposals, decision, step, before)
+            block.reals[at, _LEARNING] = self.signal(outcome)
         record.observed, record.observation = observed, step.observation
         for part in self._seeing:
             part.see(self._memory.state(part), record)
         self._memory.clock += 1
+
+    @staticmethod
+    def _keep(
+        record: Record,
+        block: Block,
+        judgement: tuple[FloatArray, BoolArray, BoolArray],
+        step: Step,
+    ) -> None:
+        """Records what was true and what happened; refuses what no environment may return."""
+        fault = _happened(
+            block.flags, block.reals, block.filled, *judgement, step.reward, step.cost,
+            step.catastrophe, step.terminated, step.truncated, step.success,
+        )  # fmt: skip
+        if fault >= 0:
+            kind, lane = divmod(fault, len(record))
+            raise _fault(_FAULTS[kind], lane, record.step, record.episode)
+        Engine._check_observation(step.observation, record.step, record.episode)
 
     def _proposals(
         self,
@@ -260,14 +291,19 @@ class Engine:
     def _count(self) -> None:
         """Counts the steps of the present block that have not been counted yet."""
         if self._block is not None and self._counted < self._block.filled:
-            self.measures.add(self._block.since(self._counted))
+            self.measures.add(self._since(self._block, self._counted))
             self._counted = self._block.filled
 
     def _close_block(self) -> None:
         self._count()
         if self._block is not None and self.ledger is not None:
-            self.ledger.add(self._block.since(0))
+            self.ledger.add(self._since(self._block, 0))
         self._block = None
+
+    @staticmethod
+    def _since(block: Block, first: int) -> Record:
+        """The filled rows from ``first`` on, as one record of shape (steps, n)."""
+        return Record(block, slice(first, block.filled))
 
     def _halt(self, decision: Decision, step: Step) -> None:
         if self.settings.halt_terminates:
@@ -275,27 +311,14 @@ class Engine:
         else:
             step.truncated |= decision.halted
 
-    def _check(self, step: Step, record: Record) -> None:
-        """Refuses what no environment may return, naming lane and step."""
-        # One number tells of all lanes: neither NaN nor infinity times anything is finite.
-        if not math.isfinite(np.vdot(step.reward, step.cost)):
-            for name in ("reward", "cost"):
-                broken = ~np.isfinite(getattr(step, name))
-                if some(broken):
-                    what = f"a {name} that is not finite"
-                    raise _fault(what, broken, record.step, record.episode)
-        below = np.asarray(step.cost < 0)
-        if some(below):
-            raise _fault("a negative cost", below, record.step, record.episode)
-        self._check_observation(step.observation, record.step, record.episode)
-
     @staticmethod
     def _check_observation(observation: Observations, step: IntArray, episode: IntArray) -> None:
         if observation.dtype.kind == "f" and not math.isfinite(np.vdot(observation, observation)):
             finite = np.isfinite(observation.reshape(len(observation), -1))
             broken: BoolArray = ~np.logical_and.reduce(finite, axis=1)
             if some(broken):  # else the numbers are only large
-                raise _fault("an observation that is not finite", broken, step, episode)
+                lane = int(np.flatnonzero(broken)[0])
+                raise _fault("an observation that is not finite", lane, step, episode)
 
     def close(self) -> None:
         """Writes what the ledger still holds."""
@@ -304,12 +327,44 @@ class Engine:
             self.ledger.close()
 
 
-def _fault(what: str, broken: BoolArray, step: IntArray, episode: IntArray) -> EnvironmentFault:
-    lane = int(np.flatnonzero(broken)[0])
+def _fault(what: str, lane: int, step: IntArray, episode: IntArray) -> EnvironmentFault:
     return EnvironmentFault(
         f"the environment returned {what} in lane {lane} at step {int(step[lane])} "
         f"of episode {int(episode[lane])}"
     )
+
+
+@compiled
+def _begin(places: Any, at: Any, episode: Any, step: Any) -> None:
+    for lane in range(len(episode)):
+        places[at, _EPISODE, lane] = episode[lane]
+        places[at, _STEP, lane] = step[lane]
+
+
+@compiled
+def _happened(
+    flags: Any, reals: Any, at: Any, truth: Any, unsafe: Any, trapped: Any, reward: Any, cost: Any,
+    catastrophe: Any, terminated: Any, truncated: Any, success: Any,
+) -> Any:  # fmt: skip
+    """Records one step; returns -1, or fault x lanes + lane where an environment broke its word."""
+    lanes = len(reward)
+    for lane in range(lanes):
+        if not math.isfinite(reward[lane]):
+            return lane
+        if not math.isfinite(cost[lane]):
+            return lanes + lane
+        if cost[lane] < 0.0:
+            return 2 * lanes + lane
+        flags[at, _RISKY, lane] = unsafe[lane]
+        flags[at, _TRAPPED, lane] = trapped[lane]
+        flags[at, _CATASTROPHE, lane] = catastrophe[lane]
+        flags[at, _TERMINATED, lane] = terminated[lane]
+        flags[at, _TRUNCATED, lane] = truncated[lane]
+        reals[at, _RISK, lane] = truth[lane]
+        reals[at, _REWARD, lane] = reals[at, _LEARNING, lane] = reward[lane]
+        reals[at, _COST, lane] = cost[lane]
+        reals[at, _SUCCESS, lane] = success[lane]
+    return -1
 
 
 def refuse_twice(already: bool) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from looplab.envs.core import RISK_SOURCES
 from looplab.envs.errors import UsageError, whole
-from looplab.oversight.decision import Record
 from looplab.oversight.engine import Engine
 from looplab.oversight.precedents import Precedent, Precedents
 from looplab.oversight.proposals import PolicyStep, Proposals
+from looplab.oversight.record import Record
 from looplab.oversight.triggers import reasons
 
 #: Alternatives that a request names, at most.

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from looplab.envs.core import Actions, BoolArray
 from looplab.envs.errors import UsageError, probability, whole
 from looplab.envs.streams import Streams
-from looplab.oversight.decision import Record
+from looplab.oversight.record import Record
 from looplab.oversight.types import VERDICTS
 
 #: Columns of numbers and flags, with their types; proposed and executed action, verdict, reason

@@ -1,11 +1,15 @@
 """What oversight counts: exact totals, and one row per finished episode, from blocks of steps."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray, FloatArray
-from looplab.oversight.decision import Record
+from looplab.oversight.columns import place
+from looplab.oversight.record import SCORES, Record
 
 #: Steps at each level of an adaptive protocol, most watched first; the last takes all that follow.
 LEVEL_STEPS = ("level_0_steps", "level_1_steps", "level_2_steps")
@@ -35,42 +39,83 @@ EPISODE_COLUMNS = (
 _SECONDS_PER_HOUR = 3600.0
 
 
-def counts(record: Record) -> FloatArray:
-    """Every counter of every lane and step, shape (len(COUNTERS), ..., n)."""
-    values = {
-        "steps": 1.0,
-        "task_return": record.reward,
-        "learning_return": record.learning_reward,
-        "cost": record.cost,
-        "violations": record.cost > 0,
-        "catastrophes": record.catastrophe,
-        "unsafe_proposals": record.unsafe,
-        "unavoidable": record.unavoidable,
-        "reviews": record.reviews,
-        "interventions": record.intervened,
-        "misses": record.miss,
-        "unasked": record.unasked,
-        "late": record.late,
-        "false_alarms": record.false_alarm,
-        "caught": record.caught,
-        "overlooked": record.overlooked,
-        "cleared": record.cleared,
-        "unconsidered": record.unconsidered,
-        "stale_approvals": record.stale,
-        "overdue": record.overdue,
-        "disagreements": record.disagreement > 0.0,
-        "penalties": record.charged,
-        "prevented": np.where(record.risky & record.intervened, record.risk, 0.0),
-        "human_seconds": record.seconds,
-        "waiting_seconds": record.elapsed,
-        "level_0_steps": record.level == 0,
-        "level_1_steps": record.level == 1,
-        "level_2_steps": record.level >= 2,
-    }
-    found = np.empty((len(COUNTERS), *record.cost.shape))
-    for row, name in enumerate(COUNTERS):
-        found[row] = values[name]
-    return found
+#: Counters that add up a column of numbers, or one score, by their own name.
+_SUMS = {
+    "task_return": "reward", "learning_return": "learning_reward", "cost": "cost",
+    "human_seconds": "seconds", "waiting_seconds": "elapsed",
+}  # fmt: skip
+_SCORED = {
+    "unsafe_proposals": "unsafe", "unavoidable": "unavoidable", "interventions": "intervened",
+    "misses": "miss", "unasked": "unasked", "late": "late", "false_alarms": "false_alarm",
+    "caught": "caught", "overlooked": "overlooked", "cleared": "cleared",
+}  # fmt: skip
+_FLAGGED = {
+    "catastrophes": "catastrophe", "reviews": "reviews", "unconsidered": "unconsidered",
+    "stale_approvals": "stale", "overdue": "overdue", "penalties": "charged",
+}  # fmt: skip
+
+
+def _pairs(counted: dict[str, str], places: Callable[[str], int]) -> NDArray[np.int64]:
+    """Places of counters and of what they count, shape (len(counted), 2)."""
+    rows = [(COUNTERS.index(name), places(column)) for name, column in counted.items()]
+    return np.array(rows, dtype=np.int64)
+
+
+_REAL_PAIRS = _pairs(_SUMS, place)
+_FLAG_PAIRS = _pairs(_FLAGGED, place)
+_SCORE_PAIRS = _pairs(_SCORED, SCORES.index)
+_STEPS, _VIOLATIONS, _PREVENTED, _DISAGREEMENTS, _LEVEL = (
+    COUNTERS.index(name)
+    for name in ("steps", "violations", "prevented", "disagreements", LEVEL_STEPS[0])
+)
+_COST, _RISK, _DISAGREEMENT = place("cost"), place("risk"), place("disagreement")
+_RISKY, _LEVEL_FLAG = place("risky"), place("level")
+_TERMINATED, _TRUNCATED = place("terminated"), place("truncated")
+_INTERVENED = SCORES.index("intervened")
+_LAST_LEVEL = len(LEVEL_STEPS) - 1
+
+
+@compiled
+def _count(flags: Any, reals: Any, scores: Any, step: Any, lane: Any, out: Any) -> None:
+    """Every counter of one lane's step, into (len(COUNTERS),)."""
+    out[:] = 0.0
+    out[_STEPS] = 1.0
+    for row in range(len(_REAL_PAIRS)):
+        out[_REAL_PAIRS[row, 0]] = reals[step, _REAL_PAIRS[row, 1], lane]
+    for row in range(len(_FLAG_PAIRS)):
+        out[_FLAG_PAIRS[row, 0]] = flags[step, _FLAG_PAIRS[row, 1], lane]
+    for row in range(len(_SCORE_PAIRS)):
+        out[_SCORE_PAIRS[row, 0]] = scores[_SCORE_PAIRS[row, 1], step, lane]
+    out[_VIOLATIONS] = reals[step, _COST, lane] > 0.0
+    if flags[step, _RISKY, lane] and scores[_INTERVENED, step, lane]:
+        out[_PREVENTED] = reals[step, _RISK, lane]
+    out[_DISAGREEMENTS] = reals[step, _DISAGREEMENT, lane] > 0.0
+    level = flags[step, _LEVEL_FLAG, lane]
+    if level >= 0:
+        out[_LEVEL + min(level, _LAST_LEVEL)] = 1.0
+
+
+@compiled
+def _add_up(
+    flags: Any, reals: Any, scores: Any, running: Any, total: Any, ended: Any, spare: Any
+) -> None:
+    """Adds s steps to what is running, (counters, n), and to the total, (counters,).
+
+    What an episode came to goes to the next row of ``ended``, (episodes, counters), in the order of
+    steps and lanes.
+    """
+    episodes = 0
+    for step in range(flags.shape[0]):
+        for lane in range(flags.shape[2]):
+            _count(flags, reals, scores, step, lane, spare)
+            for row in range(len(spare)):
+                running[row, lane] += spare[row]
+                total[row] += spare[row]
+            if flags[step, _TERMINATED, lane] or flags[step, _TRUNCATED, lane]:
+                for row in range(len(spare)):
+                    ended[episodes, row] = running[row, lane]
+                    running[row, lane] = 0.0
+                episodes += 1
 
 
 class Measures:
@@ -90,7 +135,9 @@ class Measures:
         self.wage_per_hour = wage_per_hour
         self.fee_per_review = fee_per_review
         self.has_truth = has_truth
-        self.episodes: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+        #: Episodes that have no row yet: counters, lanes, episodes, end steps and successes.
+        self._ended: list[tuple[NDArray[Any], ...]] = []
         self._steps = 0
         self._running = np.zeros((len(COUNTERS), num_lanes))
         self._total = np.zeros(len(COUNTERS))
@@ -98,27 +145,31 @@ class Measures:
 
     def add(self, block: Record) -> None:
         """Counts a block of steps, shape (steps, n), and closes the episodes that ended in it."""
-        step = counts(block)
-        self._total += step.sum(axis=(1, 2))
+        ends, lanes = np.nonzero(block.done)
+        found = np.empty((len(ends), len(COUNTERS)))
+        flags, reals = block.stores
+        _add_up(
+            flags, reals, block.scores, self._running, self._total, found, np.empty(len(COUNTERS))
+        )
         waited = block.elapsed[block.asked & (block.elapsed > 0.0)]
         if len(waited):
             self._waits.append(waited.astype(np.float32))
-        sums = step.cumsum(axis=1)
-        sums += self._running[:, None, :]
-        begun = np.zeros_like(self._running)
-        num_lanes = begun.shape[1]
-        ends, lanes = np.nonzero(block.done)
-        episode, success = block.episode, block.success
-        for end, lane in zip(ends.tolist(), lanes.tolist(), strict=True):
-            values = (sums[:, end, lane] - begun[:, lane]).tolist()
-            begun[:, lane] = sums[:, end, lane]
-            found = dict(zip(COUNTERS, values, strict=True))
-            end_step = (self._steps + end + 1) * num_lanes
-            self.episodes.append(
-                self._row(found, lane, int(episode[end, lane]), end_step, float(success[end, lane]))
-            )
-        self._running = sums[:, -1] - begun
-        self._steps += sums.shape[1]
+        if len(ends):
+            end_step = (self._steps + ends + 1) * self._running.shape[1]
+            episode, success = block.episode[ends, lanes], block.success[ends, lanes]
+            self._ended.append((found, lanes, episode, end_step, success))
+        self._steps += len(block)
+
+    @property
+    def episodes(self) -> list[dict[str, Any]]:
+        """One row per finished episode, with ``EPISODE_COLUMNS``, in the order of their ends."""
+        for found, *places in self._ended:
+            columns = [column.tolist() for column in places]
+            for counted, lane, episode, end_step, success in zip(found, *columns, strict=True):
+                values = dict(zip(COUNTERS, counted.tolist(), strict=True))
+                self._rows.append(self._row(values, lane, episode, end_step, success))
+        self._ended.clear()
+        return self._rows
 
     def _row(
         self, found: dict[str, float], lane: int, episode: int, end_step: int, success: float

@@ -15,8 +15,8 @@ import numpy as np
 
 from looplab.envs.core import RISK_RESOLUTION, BoolArray, FloatArray
 from looplab.envs.errors import UsageError, choice, probability, whole, within
-from looplab.oversight.decision import Record
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.record import Record
 from looplab.oversight.triggers import Reason
 from looplab.oversight.types import APPROVE
 

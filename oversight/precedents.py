@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from looplab.envs.core import FloatArray, IntArray
 from looplab.envs.errors import whole
-from looplab.oversight.decision import Record
 from looplab.oversight.features import FeatureFunction, Features
 from looplab.oversight.neighbours import Neighbours
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.record import Record
 from looplab.oversight.types import NOT_ASKED, VERDICTS, Lexicon, some
 
 #: Columns of one remembered decision, beside its action.

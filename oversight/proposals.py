@@ -233,6 +233,13 @@ class Proposals:
         return found
 
     @property
+    def judgement(self) -> tuple[FloatArray, BoolArray, BoolArray]:
+        """What the record says of the proposals: ``truth``, ``unsafe`` and ``unavoidable``."""
+        truth, unsafe = self.truth, self.unsafe
+        # where nothing is risky, nothing is unsafe, and no lane is trapped
+        return truth, unsafe, self.unavoidable if some(self.risky) else unsafe
+
+    @property
     def unavoidable(self) -> BoolArray:
         """States in which every action's risk exceeds the tolerance, shape (n,)."""
         return self.risky & self._trapped

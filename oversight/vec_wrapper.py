@@ -10,11 +10,11 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from looplab.envs.annotated import ActionFunction, CostFunction, RiskFunction
 from looplab.envs.core import Actions, BoolArray, Lanes, Observations
 from looplab.envs.errors import UsageError, choice
-from looplab.oversight.decision import Record
 from looplab.oversight.engine import Engine, Settings, refuse_twice
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.protocols.base import OversightProtocol
 from looplab.oversight.protocols.rules import ruling
+from looplab.oversight.record import Record
 from looplab.oversight.signals import Signal
 from looplab.oversight.types import some
 from looplab.oversight.vec_env_lanes import VecEnvLanes

@@ -12,12 +12,12 @@ from looplab.envs.annotated import ActionFunction, Annotated, CostFunction, Risk
 from looplab.envs.core import Actions, FloatArray
 from looplab.envs.errors import UsageError
 from looplab.envs.gym_lanes import GymLanes
-from looplab.oversight.decision import Record
 from looplab.oversight.engine import Engine, Settings, refuse_twice
 from looplab.oversight.explanation import alternatives
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.parts import CONFIDENCE, PROBABILITIES, needs
 from looplab.oversight.protocols.base import OversightProtocol
+from looplab.oversight.record import Record
 from looplab.oversight.signals import Signal
 from looplab.oversight.types import VERDICTS
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Observations
-from looplab.oversight.decision import Record
+from looplab.oversight.record import Record
 
 #: Stands for the step of a lane that was stopped: nothing ran in it.
 _STOPPED = -1

@@ -7,7 +7,7 @@ import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.errors import UsageError, probability, whole, within
-from looplab.oversight.decision import Decision, Record
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
@@ -16,6 +16,7 @@ from looplab.oversight.protocols.base import OversightProtocol, explain
 from looplab.oversight.protocols.gate import Gate
 from looplab.oversight.protocols.stack import Stack
 from looplab.oversight.protocols.veto import Veto
+from looplab.oversight.record import Record
 from looplab.oversight.triggers import Audit, Scored, Trigger
 from looplab.oversight.types import APPROVE, some
 

@@ -85,9 +85,7 @@ def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
 def explain(trigger: Trigger, proposals: Proposals, asked: BoolArray, decision: Decision) -> None:
     """Records why the masked lanes are asked about: which trigger, and its value and threshold."""
     for reason in reasons(trigger, proposals, asked):
-        np.copyto(decision.because, decision.reasons.code(reason.text), where=reason.lanes)
-        np.copyto(decision.score, reason.score, where=reason.lanes)
-        np.copyto(decision.threshold, reason.threshold, where=reason.lanes)
+        decision.explain(reason.lanes, reason.text, reason.score, reason.threshold)
 
 
 def triggered(trigger: Trigger, proposals: Proposals) -> BoolArray | None:

@@ -8,10 +8,11 @@ import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.errors import probability, within
-from looplab.oversight.decision import Decision, Record
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.rules import allows, enforce
+from looplab.oversight.record import Record
 from looplab.oversight.revision import Book, Revision
 from looplab.oversight.types import some
 

@@ -7,11 +7,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.errors import UsageError, whole, within
-from looplab.oversight.decision import Decision, Record
+from looplab.oversight.decision import Decision
 from looplab.oversight.humans.preferences import Preferences
 from looplab.oversight.humans.segments import Trail
 from looplab.oversight.humans.teachers import Standard, Teacher
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.record import Record
 from looplab.oversight.types import some
 
 #: A step's reviews are counted in one byte.

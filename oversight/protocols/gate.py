@@ -94,14 +94,7 @@ class Gate:
         explain(self.trigger, proposals, asked, decision)
         verdicts = label(consult(self.overseer, proposals, asked), self.fallback)
         verdicts = self._escalate(asked, verdicts, decision)
-        refused = asked & (verdicts.code != APPROVE)
-        decision.asked |= asked
-        decision.reviews += asked
-        decision.seconds += asked * verdicts.seconds
-        decision.elapsed += asked * verdicts.wait
-        decision.note(asked, verdicts)
-        decision.refused |= refused
-        decision.charged |= refused
+        refused = decision.review(asked, verdicts)
         if self.world == "running":
             seconds = np.broadcast_to(verdicts.wait, asked.shape)
             waits = asked & (seconds > 0)

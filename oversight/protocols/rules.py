@@ -7,11 +7,12 @@ import numpy as np
 
 from looplab.envs.core import RISK_RESOLUTION, Actions, BoolArray, check_source
 from looplab.envs.errors import UsageError, probability, whole
-from looplab.oversight.decision import Decision, Record
+from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.base import label, refuse
 from looplab.oversight.protocols.stack import Stack
+from looplab.oversight.record import Record
 from looplab.oversight.revision import Book, Revision
 from looplab.oversight.triggers import describe
 from looplab.oversight.types import APPROVE, REJECT, Verdicts, some

@@ -10,8 +10,8 @@ import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray
 from looplab.envs.errors import UsageError, choice, probability, whole, within
-from looplab.oversight.decision import Record
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.record import Record
 from looplab.oversight.triggers.base import Reason, Score, Scored, as_scored, describe, reasons
 from looplab.oversight.triggers.plain import Always
 from looplab.oversight.triggers.ranking import Ranking

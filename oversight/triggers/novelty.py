@@ -8,10 +8,10 @@ import numpy as np
 
 from looplab.envs.core import FloatArray
 from looplab.envs.errors import whole, within
-from looplab.oversight.decision import Record
 from looplab.oversight.features import FeatureFunction, Features
 from looplab.oversight.neighbours import Neighbours
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.record import Record
 from looplab.oversight.triggers.base import Scored
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from looplab.envs.core import BoolArray, FloatArray, IntArray, Lanes
 from looplab.envs.errors import whole, within
 from looplab.envs.streams import Streams
-from looplab.oversight.decision import Record
 from looplab.oversight.features import FeatureFunction, Features, RunningScale
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.record import Record
 from looplab.oversight.triggers.base import Scored
 from looplab.oversight.types import APPROVE, ESCALATE, some
 

@@ -1,4 +1,4 @@
-"""Compiled loops: kept on disk where they can be, and never staler than their own file."""
+"""Compiled loops: kept on disk where they can be, and never stale."""
 
 import importlib
 import pkgutil
@@ -15,7 +15,7 @@ import looplab.agents
 import looplab.envs
 import looplab.experiments
 import looplab.oversight
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, fingerprint
 
 ROOMS = (looplab.envs, looplab.oversight, looplab.agents, looplab.experiments)
 
@@ -37,16 +37,29 @@ def kernels() -> dict[str, Dispatcher]:
     }
 
 
-def test_a_compiled_function_calls_only_those_of_its_own_file() -> None:
-    """What is kept on disk is renewed when its own file changes, and knows of no other."""
+def test_machine_code_is_kept_under_a_name_that_tells_its_constants_and_calls() -> None:
+    """Numba looks at the function's own file alone; what comes from others must show as well."""
+
+    def made(constant: Any, inner_constant: float) -> str:
+        inner: dict[str, Any] = {"compiled": compiled, "STEP": inner_constant}
+        exec("@compiled\ndef inner(x): return x + STEP", inner)
+        outer = {"CONSTANT": constant, "inner": inner["inner"]}
+        exec("def outer(x): return inner(x) * CONSTANT", outer)
+        return fingerprint(outer["outer"])
+
+    assert made(2.0, 1.0) == made(2.0, 1.0)
+    assert made(3.0, 1.0) != made(2.0, 1.0)
+    assert made(2.0, 4.0) != made(2.0, 1.0)
+    assert made(np.array([2.0]), 1.0) != made(np.array([3.0]), 1.0)
+
+
+def test_every_compiled_function_has_its_fingerprint() -> None:
     found = kernels()
     assert "looplab.envs.streams._fill" in found
-    for name, kernel in found.items():
-        function = kernel.py_func
-        for used in function.__code__.co_names:
-            other = function.__globals__.get(used)
-            if isinstance(other, Dispatcher):
-                assert other.__module__ == function.__module__, f"{name} calls {used}"
+    for kernel in found.values():
+        name, _, mark = kernel.py_func.__qualname__.rpartition(".")
+        assert name
+        assert mark == fingerprint(kernel.py_func)
 
 
 def test_a_division_by_zero_is_as_numpy_has_it() -> None:

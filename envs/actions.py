@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, Lanes
 from looplab.envs.errors import UsageError, unknown
 
@@ -55,7 +56,7 @@ class ActionCheck:
         self._space = space
         self._shape = (num_lanes,)
         counts_from_zero = isinstance(space, gym.spaces.Discrete) and int(space.start) == 0
-        self._count = np.uint64(space.n) if counts_from_zero else None  # type: ignore[attr-defined]
+        self._count = int(space.n) if counts_from_zero else None  # type: ignore[attr-defined]
 
     def __call__(self, actions: Actions) -> Actions:
         """Actions as an array of the space's type, one per lane; see ``checked_actions``."""
@@ -64,10 +65,19 @@ class ActionCheck:
             and type(actions) is np.ndarray
             and actions.dtype == np.int64
             and actions.shape == self._shape
-            and 1 not in (actions.view(np.uint64) >= self._count).tobytes()
-        ):  # a negative number is a huge one without its sign
+            and _counted(actions, self._count)
+        ):
             return actions
         return checked_actions(self._space, actions, self._shape[0])
+
+
+@compiled
+def _counted(actions: Any, count: Any) -> Any:
+    """Whether every action lies in 0 .. count - 1."""
+    inside = True
+    for action in actions:
+        inside &= 0 <= action < count
+    return inside
 
 
 def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> Actions:

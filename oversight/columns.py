@@ -68,6 +68,7 @@ class Block:
         flags, reals, codes, places: the stores, each of shape (steps, columns, n).
         proposed, executed: actions, shape (steps, n, ...).
         columns: views on the stores and extra columns by name, shape (steps, n).
+        decided: those of them that protocols fill in.
         filled: rows that have been filled in.
     """
 
@@ -103,6 +104,7 @@ class Block:
         for name, dtype in (DECIDED | HAPPENED).items():
             column = getattr(self, _STORE_OF[dtype])[:, place(name)]
             self.columns[name] = column.view(np.bool_) if dtype is np.bool_ else column
+        self.decided = {name: self.columns[name] for name in DECIDED}
 
     @property
     def full(self) -> bool:
@@ -116,7 +118,8 @@ class Block:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the views, which would become arrays of their own."""
-        return {name: held for name, held in self.__dict__.items() if name != "columns"}
+        views = ("columns", "decided")
+        return {name: held for name, held in self.__dict__.items() if name not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Goes on where the pickled one was."""

@@ -98,9 +98,10 @@ class Decision:
 
     def __getattr__(self, name: str) -> Any:
         """A column's row, looked up when it is first needed."""
-        if name not in DECIDED:
+        held = self.__dict__
+        if name not in DECIDED or "_block" not in held:
             raise AttributeError(f"a decision has no {name!r}")
-        row = self.__dict__[name] = self._block.columns[name][self._at]
+        row = held[name] = held["_block"].decided[name][held["_at"]]
         return row
 
     def __setattr__(self, name: str, value: Any) -> None:

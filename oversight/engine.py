@@ -203,7 +203,7 @@ class Engine:
     def _run(self, record: Record, block: Block) -> None:
         """Fills in a record: decides, executes, and looks at what came of it."""
         lanes, decision, at = self.lanes, record.decision, block.filled
-        episode, elapsed = block.places[at]
+        episode, elapsed = record.episode, record.step
         proposals = self._proposals(record.proposed, episode, elapsed, self.policy)
         self.protocol(proposals, decision)
         if not self._own_parts:  # ours are known to choose actions of the space

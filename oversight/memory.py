@@ -6,6 +6,8 @@ because what it remembers of each lane lives here, in the engine that runs it.
 
 from typing import Any
 
+import numpy as np
+
 from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.streams import Streams
 
@@ -20,6 +22,9 @@ class Memory:
 
     def __init__(self, num_lanes: int, seed: int) -> None:
         self.num_lanes = num_lanes
+        #: All lanes marked, shape (n,); not to be written to.
+        self.everyone = np.ones(num_lanes, np.bool_)
+        self.everyone.flags.writeable = False
         self._seed = seed
         self._states: list[tuple[Any, Any]] = []
         self._owners: dict[str, list[object]] = {}

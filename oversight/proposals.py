@@ -65,11 +65,10 @@ class Proposals:
         source: the proposals that the trigger was shown, where these are made of others; else None.
     """
 
-    __slots__ = (
-        "_cache", "_estimate", "_memory", "_policy", "_truth",
-        "action", "asked", "episode", "lanes", "occasion", "running", "source", "step",
-        "tolerance", "trigger", "watching",
-    )  # fmt: skip
+    watching = running = False
+    occasion = ""
+    trigger: "Callable[[Proposals], BoolArray] | None" = None
+    source: "Proposals | None" = None
 
     def __init__(
         self,
@@ -88,16 +87,12 @@ class Proposals:
         self.episode = episode
         self.step = step
         self.tolerance = tolerance
-        self.asked: BoolArray = np.ones(len(action), dtype=np.bool_)
-        self.watching = self.running = False
-        self.occasion = ""
-        self.trigger: Callable[[Proposals], BoolArray] | None = None
-        self.source: Proposals | None = None
+        self.asked: BoolArray = memory.everyone
         self._memory = memory
         self._truth = truth
         self._estimate = estimate
         self._policy = policy
-        self._cache: dict[str, Any] = {}
+        self._cache: dict[str | int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.action)
@@ -303,7 +298,7 @@ class Proposals:
 
     def once(self, owner: object, work: Callable[[], FloatArray]) -> FloatArray:
         """What an owner works out of these proposals, shape (n,), worked out once a step."""
-        key = f"once {id(owner)}"
+        key = id(owner)
         found: FloatArray | None = self._cache.get(key)
         if found is None:
             found = self._cache[key] = work()

@@ -62,20 +62,24 @@ class Record:
         self.policy: PolicyStep | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """A column or a score by its name."""
-        if name in SCORES:
-            return self.scores[SCORES.index(name)]
-        columns = self.__dict__["_block"].columns if "_block" in self.__dict__ else {}
-        if name not in columns:
+        """A column or a score by its name, looked up when it is first needed."""
+        held = self.__dict__
+        columns = held["_block"].columns if "_block" in held else {}
+        if name in columns:
+            found = columns[name][held["_at"]]
+        elif columns and name in SCORES:
+            found = self.scores[SCORES.index(name)]
+        else:
             raise AttributeError(f"a record has no column {name!r}")
-        return columns[name][self._at]
+        held[name] = found
+        return found
 
     def __len__(self) -> int:
         return len(self.proposed)
 
     @property
     def stores(self) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-        """Flags and numbers of a block of s steps, each of shape (s, columns, n)."""
+        """Flags and numbers, each of shape (columns, n), or (s, columns, n) of a block."""
         return self._block.flags[self._at], self._block.reals[self._at]
 
     @property

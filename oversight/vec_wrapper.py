@@ -8,8 +8,10 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from looplab.envs.annotated import ActionFunction, CostFunction, RiskFunction
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, BoolArray, Lanes, Observations
 from looplab.envs.errors import UsageError, choice
+from looplab.oversight.columns import place
 from looplab.oversight.engine import Engine, Settings, refuse_twice
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.protocols.base import OversightProtocol
@@ -25,6 +27,8 @@ INFOS = ("ends", "full")
 _GUARDED = ("step", "reset")
 #: What sb3-contrib's algorithms ask environments for.
 _MASKS = "action_masks"
+_TERMINATED, _TRUNCATED = place("terminated"), place("truncated")
+_REWARD, _LEARNING = place("reward"), place("learning_reward")
 
 
 class OverseenVecEnv(VecEnvWrapper):
@@ -140,10 +144,10 @@ class OverseenVecEnv(VecEnvWrapper):
             raise UsageError("step_wait() was called without step_async()")
         record = self.oversight.step(self._actions)
         self._actions = None
-        done = record.terminated | record.truncated
+        done = np.empty(self.num_envs, np.bool_)
+        rewards = np.empty(self.num_envs, np.float32)
+        _account(*record.stores, self._return, self._length, done, rewards)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        self._return += record.reward
-        self._length += 1
         if self.infos_mode == "full":
             for lane, info in enumerate(infos):
                 info.update(self._own_info(lane))
@@ -155,7 +159,7 @@ class OverseenVecEnv(VecEnvWrapper):
             self._end(record, done, infos)
             observation = self._lanes.reset(done)
             self.oversight.begin(done)
-        return observation.copy(), record.learning_reward.astype(np.float32), done, infos
+        return observation.copy(), rewards, done, infos
 
     def _own_info(self, lane: int) -> dict[str, Any]:
         infos: list[dict[str, Any]] | None = getattr(self._lanes, "infos", None)
@@ -215,6 +219,16 @@ class OverseenVecEnv(VecEnvWrapper):
         """Writes what the ledger still holds and closes the environments."""
         self.oversight.close()
         self.venv.close()
+
+
+@compiled
+def _account(flags: Any, reals: Any, returns: Any, lengths: Any, done: Any, rewards: Any) -> None:
+    """One step of n lanes: what SB3 is told, and the returns and lengths so far."""
+    for lane in range(len(done)):
+        done[lane] = flags[_TERMINATED, lane] or flags[_TRUNCATED, lane]
+        rewards[lane] = reals[_LEARNING, lane]
+        returns[lane] += reals[_REWARD, lane]
+        lengths[lane] += 1
 
 
 def _is_overseen(venv: VecEnv) -> bool:

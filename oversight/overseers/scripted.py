@@ -6,10 +6,13 @@ from looplab.envs.core import BoolArray
 from looplab.envs.errors import probability, within
 from looplab.oversight.parts import TRUTH
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.types import REJECT, Verdicts
+from looplab.oversight.types import APPROVE, REJECT, Verdicts
 
 #: By unsafe (0 or 1) + 2 x erred (0 or 1).
 _REASONS = ("safe", "unsafe", "safe, but refused in error", "unsafe, but missed")
+
+#: Verdict by whether it refuses.
+_CODES = np.array([APPROVE, REJECT], dtype=np.int8)
 
 
 class ScriptedOverseer:
@@ -49,7 +52,7 @@ class ScriptedOverseer:
             errs = proposals.uniform(self) < rate
             refuses, reason = unsafe ^ errs, unsafe + np.int8(2) * errs
         return Verdicts(
-            code=np.multiply(refuses, REJECT, dtype=np.int8),
+            code=_CODES.take(refuses),
             seconds=self.review_seconds,
             reason=reason,
             reasons=_REASONS,

@@ -3,8 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -94,8 +93,7 @@ def as_scored(score: "Scored | Score") -> Scored:
     return score if isinstance(score, Scored) else ScoreAbove(score)
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why some lanes are asked about.
 
     Attributes:

@@ -50,12 +50,17 @@ MAX_BATCH = 1024
 EPOCHS = 4
 #: Each side of a pair runs this many times, in turn with the other.
 REPEATS = 5
+#: Differences of two sides are smaller than the sides, and want more.
+DIFFERENCE_REPEATS = 9
 #: Steps of one timed run, at least; the ledger is written to disk once in so many.
 MIN_STEPS = 16384
 _PREPARED_STEPS = 512
+_MICRO = 1e6
 _SEED = 0
-#: Sides of a comparison that run Stable-Baselines3 as it comes.
-STOCK = ("bound", "stock")
+#: Sides of a comparison that act as Stable-Baselines3 does; the others act leanly.
+STOCK = "stock"
+#: Who acts, in words.
+_ACTING = {STOCK: "as Stable-Baselines3 does", "lean": "as LoopLab's agents do"}
 
 
 class PreparedArrays(VecEnv):
@@ -140,7 +145,7 @@ def _overseen(num_lanes: int, gate: Gate, ledger: Ledger | None) -> PPO:
 
 
 def _timed(model: PPO, learn: bool, spared: bool) -> float:
-    """Seconds per step of ``learn`` or of its collecting; ``spared``: acting leanly."""
+    """Processor seconds per step of ``learn`` or of its collecting; ``spared``: acting leanly."""
     rollout = ROLLOUT_STEPS * model.n_envs
     steps = -(-MIN_STEPS // rollout) * rollout
     if not learn:
@@ -148,23 +153,30 @@ def _timed(model: PPO, learn: bool, spared: bool) -> float:
     model.set_logger(Logger(None, []))  # else SB3 makes a folder that nobody removes
     with lean(model) if spared else nullcontext():
         model.learn(rollout)  # first calls pay for imports and memory
-        started = time.perf_counter()
+        started = time.process_time()  # one thread: other programs' time does not count
         model.learn(steps, reset_num_timesteps=False)
-        seconds = (time.perf_counter() - started) / steps
+        seconds = (time.process_time() - started) / steps
     if isinstance(model.env, OverseenVecEnv):
         model.env.close()
     return seconds
 
 
-def _medians(makers: dict[str, Callable[[Path], PPO]], learn: bool) -> dict[str, float]:
-    """Median seconds per step of each, one after the other in every repeat."""
+def _times(
+    makers: dict[str, Callable[[Path], PPO]], learn: bool, repeats: int
+) -> dict[str, list[float]]:
+    """Seconds per step of each, one after the other in every repeat."""
     times: dict[str, list[float]] = {name: [] for name in makers}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for name, make in makers.items():
             with tempfile.TemporaryDirectory() as folder:
                 model = make(Path(folder) / "ledger")
-                times[name].append(_timed(model, learn, name not in STOCK))
-    return {name: statistics.median(values) for name, values in times.items()}
+                times[name].append(_timed(model, learn, not name.startswith(STOCK)))
+    return times
+
+
+def _share(of: Sequence[float], without: Sequence[float]) -> float:
+    """Share of the time that only the first side takes: the median over repeats."""
+    return statistics.median((a - b) / a for a, b in zip(of, without, strict=True))
 
 
 def _confident(num_lanes: int) -> Callable[[Path], PPO]:
@@ -186,38 +198,47 @@ def learning(say: Callable[[str], None]) -> dict[str, float]:
         def bound(folder: Path, n: int = n) -> PPO:
             return _stock(PreparedArrays(space.observation_space, space.action_space, n))
 
-        median = _medians({"bound": bound, "ours": _confident(n)}, learn=True)
-        ratios[str(n)] = median["bound"] / median["ours"]
+        times = _times({STOCK: bound, "ours": _confident(n)}, learn=True, repeats=REPEATS)
+        median = {name: statistics.median(values) for name, values in times.items()}
+        ratios[str(n)] = median[STOCK] / median["ours"]
         say(
-            f"  n = {n:3d}  bound {1 / median['bound']:8.0f} steps/s   "
+            f"  n = {n:3d}  bound {1 / median[STOCK]:8.0f} steps/s   "
             f"ours {1 / median['ours']:8.0f} steps/s   ratio {ratios[str(n)]:.2f}"
         )
     return ratios
 
 
-def shares(say: Callable[[str], None]) -> dict[str, float]:
-    """Share of collecting that the wrapper takes, at n = 16: the same lean PPO with and without it.
+def shares(say: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """Share of collecting that the wrapper takes, at n = 16: the same PPO with and without it.
 
-    How collecting compares with stock PPO on the bare lanes, which is what one runs without
-    LoopLab, is printed beside it.
+    Once as Stable-Baselines3 acts by itself, which is what one runs without LoopLab, and once as
+    LoopLab's agents act, which takes less time and so leaves oversight a larger share of it.
+
+    Returns:
+        ``oversight_share`` and ``oversight_share_lean``, each by ``rules`` and
+        ``confidence_ledger``.
     """
     n = SHARE_LANES
-    makers: dict[str, Callable[[Path], PPO]] = {
-        "stock": lambda folder: _stock(LanesVecEnv(OpsDesk(n))),
-        "lean": lambda folder: _stock(LanesVecEnv(OpsDesk(n))),
+    sides: dict[str, Callable[[Path], PPO]] = {
+        "": lambda folder: _stock(LanesVecEnv(OpsDesk(n))),
         "rules": lambda folder: _overseen(n, Gate(RiskAbove(0.05)), None),
         "confidence_ledger": _confident(n),
     }
-    median = _medians(makers, learn=False)
-    say(f"share of collecting taken by oversight, ops_desk, n = {n}")
-    found = {}
-    for name in ("rules", "confidence_ledger"):
-        found[name] = (median[name] - median["lean"]) / median[name]
-        whole = median[name] / median["stock"]
+    makers = {
+        f"{acting} {name}": make for acting in (STOCK, "lean") for name, make in sides.items()
+    }
+    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS)
+    found: dict[str, dict[str, float]] = {}
+    for acting, key in ((STOCK, "oversight_share"), ("lean", "oversight_share_lean")):
+        plain = times[f"{acting} "]
+        found[key] = {name: _share(times[f"{acting} {name}"], plain) for name in sides if name}
+        micros = statistics.median(plain) * n * _MICRO
         say(
-            f"  {name:18s} {100 * found[name]:5.1f} %   "
-            f"(time of collecting relative to stock PPO on the bare lanes: {whole:.2f})"
+            f"share of collecting taken by oversight, ops_desk, n = {n}, acting "
+            f"{_ACTING[acting]} ({micros:.0f} us a step without oversight)"
         )
+        for name, share in found[key].items():
+            say(f"  {name:18s} {100 * share:5.1f} %")
     return found
 
 
@@ -245,8 +266,8 @@ def human_share(say: Callable[[str], None]) -> float:
         "scripted": lambda folder: _overseen(n, Gate(), None),
         "human": lambda folder: _overseen(n, Gate(overseer=_everything_on()), None),
     }
-    median = _medians(makers, learn=False)
-    share = (median["human"] - median["scripted"]) / median["human"]
+    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS)
+    share = _share(times["human"], times["scripted"])
     say(f"share of collecting taken by a simulated human, every effect on, ops_desk, n = {n}")
     say(f"  {100 * share:5.1f} %   (a scripted overseer instead: 0)")
     return share
@@ -256,8 +277,8 @@ def bench(json_file: Path | None = None, say: Callable[[str], None] = print) -> 
     """Measures all ratios, prints them, and writes them if a file is named.
 
     Args:
-        json_file: where to write ``bound_ratio``, ``oversight_share`` and ``human_share``; None:
-            nowhere.
+        json_file: where to write ``bound_ratio``, ``oversight_share``, ``oversight_share_lean``
+            and ``human_share``; None: nowhere.
         say: prints a line.
 
     Raises:
@@ -267,7 +288,7 @@ def bench(json_file: Path | None = None, say: Callable[[str], None] = print) -> 
     torch.set_num_threads(1)
     found = {
         "bound_ratio": learning(say),
-        "oversight_share": shares(say),
+        **shares(say),
         "human_share": human_share(say),
     }
     return _written(found, json_file)

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "ROLLOUT_STEPS", 16)
     monkeypatch.setattr(bench, "MIN_STEPS", 64)
     monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench, "DIFFERENCE_REPEATS", 1)
 
 
 def test_it_really_runs_and_writes_its_ratios(
@@ -30,26 +32,42 @@ def test_it_really_runs_and_writes_its_ratios(
     lines: list[str] = []
     found = bench.bench(tmp_path / "bench.json", lines.append)
     assert json.loads((tmp_path / "bench.json").read_text()) == found
-    assert list(found) == ["bound_ratio", "oversight_share", "human_share"]
+    shares = ["oversight_share", "oversight_share_lean"]
+    assert list(found) == ["bound_ratio", *shares, "human_share"]
     assert found["human_share"] < 1
     assert list(found["bound_ratio"]) == ["2", "4"]
-    assert list(found["oversight_share"]) == ["rules", "confidence_ledger"]
     assert all(ratio > 0 for ratio in found["bound_ratio"].values())
-    assert all(share < 1 for share in found["oversight_share"].values())
+    for name in shares:
+        assert list(found[name]) == ["rules", "confidence_ledger"]
+        assert all(share < 1 for share in found[name].values())
     assert any("n =   4" in line for line in lines)
     assert list((tmp_path / "temporary").glob("SB3-*")) == []
 
 
 def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {"bound": 8.0, "ours": 10.0, "stock": 9.0, "lean": 6.0}
-    seconds |= {"rules": 10.0, "confidence_ledger": 12.0, "scripted": 6.0, "human": 8.0}
+    seconds = {"stock": [8.0, 8.0, 1.0], "ours": [10.0, 10.0, 90.0]}
+    seconds |= {"stock ": [9.0], "stock rules": [10.0], "stock confidence_ledger": [12.0]}
+    seconds |= {"lean ": [6.0, 6.0, 7.0], "lean rules": [10.0, 10.0, 7.0]}
+    seconds |= {"lean confidence_ledger": [12.0, 12.0, 8.0]}
+    seconds |= {"scripted": [6.0, 5.0, 7.0], "human": [8.0, 8.0, 8.0]}
+
+    def times(makers: Any, learn: bool, repeats: int) -> Any:
+        return {name: seconds[name] for name in makers}
+
     monkeypatch.setattr(bench, "LANES", (2,))
-    monkeypatch.setattr(bench, "_medians", lambda makers, learn: {n: seconds[n] for n in makers})
+    monkeypatch.setattr(bench, "_times", times)
     said: list[str] = []
     assert bench.learning(said.append) == {"2": pytest.approx(0.8)}
     shares = bench.shares(said.append)
-    assert shares == {"rules": pytest.approx(0.4), "confidence_ledger": pytest.approx(0.5)}
-    assert "relative to stock PPO on the bare lanes: 1.11" in said[-2]
+    assert shares["oversight_share"] == {
+        "rules": pytest.approx(0.1),
+        "confidence_ledger": pytest.approx(0.25),
+    }
+    assert shares["oversight_share_lean"] == {
+        "rules": pytest.approx(0.4),  # the median of 0.4, 0.4 and 0
+        "confidence_ledger": pytest.approx(0.5),
+    }
+    assert "as Stable-Baselines3 does (144000000 us a step" in said[-6]
     assert bench.human_share(said.append) == pytest.approx(0.25)
 
 

@@ -5,11 +5,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, Lanes
 from looplab.envs.errors import UsageError, unknown
 
 #: What rescaled actions may exceed their bounds by, as a share of the range; they are clipped.
 ROUNDING = 1e-6
+_INT64 = np.dtype(np.int64)
 
 
 def action_names(lanes: Lanes) -> tuple[str, ...]:
@@ -43,6 +45,15 @@ def action_number(names: tuple[str, ...], given: object, what: str = "action") -
     raise unknown(what, given, names)
 
 
+@compiled
+def _any_outside(actions: Any, count: Any) -> Any:
+    """Whether any action, (n,), is not among 0 ... count - 1."""
+    outside = False
+    for action in actions:
+        outside |= action < 0 or action >= count
+    return outside
+
+
 class ActionCheck:
     """Checks the actions of n lanes, fast where they are what they should be.
 
@@ -55,17 +66,17 @@ class ActionCheck:
         self._space = space
         self._shape = (num_lanes,)
         counts_from_zero = isinstance(space, gym.spaces.Discrete) and int(space.start) == 0
-        self._count = np.uint64(space.n) if counts_from_zero else None  # type: ignore[attr-defined]
+        self._count = int(space.n) if counts_from_zero else None  # type: ignore[attr-defined]
 
     def __call__(self, actions: Actions) -> Actions:
         """Actions as an array of the space's type, one per lane; see ``checked_actions``."""
         if (
             self._count is not None
             and type(actions) is np.ndarray
-            and actions.dtype == np.int64
+            and actions.dtype == _INT64
             and actions.shape == self._shape
-            and 1 not in (actions.view(np.uint64) >= self._count).tobytes()
-        ):  # a negative number is a huge one without its sign
+            and not _any_outside(actions, self._count)
+        ):
             return actions
         return checked_actions(self._space, actions, self._shape[0])
 

@@ -152,22 +152,29 @@ class NativeLanes(Lanes):
         if frozen is not None:
             kept = {name: getattr(self, name)[frozen].copy() for name in self.STATE}
         self.elapsed += 1
-        draws = self._streams.uniforms(self.episode, self.elapsed, self.STEP_DRAWS)
-        reward, terminated, harm = self._advance(actions, draws)
-        truncated = np.empty(self.num_lanes, dtype=np.bool_)
-        _truncate(self.elapsed, self.max_episode_steps, terminated, truncated)
+        step = self._run(
+            actions, self._streams.uniforms(self.episode, self.elapsed, self.STEP_DRAWS)
+        )
         if frozen is not None:
             for name, values in kept.items():
                 getattr(self, name)[frozen] = values
             self.elapsed[frozen] -= 1
-            reward[frozen] = harm[frozen] = 0.0
-            terminated[frozen] = truncated[frozen] = False
+            step.reward[frozen] = step.cost[frozen] = 0.0
+            step.terminated[frozen] = step.truncated[frozen] = step.catastrophe[frozen] = False
+            step.success[frozen] = np.nan
             self._freeze(frozen)
         if self.drift is not None:
             self._drifted = self.drift_level > 0
             self.clock += 1 if active is None else active
             self._apply_drift(self.drift)
-        self.observation = self._observe()
+        step.observation = self.observation = self._observe()
+        return step
+
+    def _run(self, actions: Actions, draws: FloatArray) -> Step:
+        """Moves all lanes one step; what it did, but for what is seen after it."""
+        reward, terminated, harm = self._advance(actions, draws)
+        truncated = np.empty(self.num_lanes, dtype=np.bool_)
+        _truncate(self.elapsed, self.max_episode_steps, terminated, truncated)
         self._harm = cost = harm
         if harm.ndim > 1:
             cost = np.empty(self.num_lanes)
@@ -248,15 +255,16 @@ class NativeLanes(Lanes):
         The draws of the other lanes mean nothing.
         """
 
-    @abstractmethod
     def _advance(
         self, actions: Actions, draws: FloatArray
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
         """Moves all lanes one step; returns fresh reward (n,), terminated (n,) and harm.
 
         Harm is (n,) where there is one kind, else (n, kinds), at least 0; a task that gives the sum
-        of several kinds as (n,) says in ``_harm_by_kind`` and ``_catastrophe`` what it was.
+        of several kinds as (n,) says in ``_harm_by_kind`` and ``_catastrophe`` what it was. A task
+        that finds all of a ``Step`` at once has ``_run`` instead.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def _observe(self) -> Observations:
@@ -264,6 +272,7 @@ class NativeLanes(Lanes):
 
     def _freeze(self, frozen: BoolArray) -> None:
         """Forgets what the last step did in lanes that did not take it, beside ``STATE``."""
+        self._harm[frozen] = 0.0
 
     def _catastrophe(self, harm: FloatArray) -> BoolArray:
         """Lanes whose step did irreversible harm, (n,): any of the kinds in ``CATASTROPHES``."""

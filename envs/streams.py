@@ -41,29 +41,29 @@ def _mix(z: Any) -> Any:
 
 
 @compiled
-def _draw(key: Any, episode: Any, step: Any, out: Any) -> None:
-    """Draws of one lane at a step of an episode, (count,), from the lane's key."""
-    place = _mix(key + np.uint64(episode) * _EPISODE) + np.uint64(step) * _STEP_STRIDE
-    for index in range(len(out)):
-        place += _GOLDEN
-        out[index] = (_mix(place) >> _TO_DOUBLE) * _UNIT
+def _place(key: Any, episode: Any, step: Any) -> Any:
+    """Counter before a lane's first draw at a step of an episode, from the lane's key."""
+    return _mix(key + np.uint64(episode) * _EPISODE) + np.uint64(step) * _STEP_STRIDE
 
 
 @compiled
 def _fill(keys: Any, episode: Any, step: Any, out: Any) -> None:
     """Draws of all lanes, (n, count), at steps, (n,), of their episodes, (n,)."""
-    for lane in range(len(out)):
-        _draw(keys[lane], episode[lane], step[lane], out[lane])
+    for lane in range(out.shape[0]):
+        place = _place(keys[lane], episode[lane], step[lane])
+        for index in range(out.shape[1]):
+            place += _GOLDEN
+            out[lane, index] = (_mix(place) >> _TO_DOUBLE) * _UNIT
 
 
 @compiled
 def _fill_beginnings(keys: Any, episode: Any, mask: Any, out: Any) -> None:
     """Draws of the masked lanes' resets, (n, count), from their episodes, (n,)."""
-    for lane in range(len(out)):
-        if mask[lane]:
-            _draw(keys[lane], episode[lane], 0, out[lane])
-        else:
-            out[lane] = NOT_DRAWN
+    for lane in range(out.shape[0]):
+        place = _place(keys[lane], episode[lane], 0)
+        for index in range(out.shape[1]):
+            place += _GOLDEN
+            out[lane, index] = (_mix(place) >> _TO_DOUBLE) * _UNIT if mask[lane] else NOT_DRAWN
 
 
 def checked_seed(seed: int) -> int:

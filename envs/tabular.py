@@ -21,6 +21,7 @@ from looplab.envs.core import (
     IntArray,
     Observations,
     RiskSource,
+    Step,
 )
 from looplab.envs.drift import Drift
 from looplab.envs.exact import (
@@ -45,36 +46,36 @@ def _begin(mask: Any, draws: Any, starts: Any, first: Any, state: Any) -> None:
 
 @compiled
 def _follow(
-    level: Any, actions: Any, draws: Any, bounds: Any, successor: Any, gain: Any, ends: Any,
-    harm: Any, state: Any, outcome: Any, reward: Any, terminated: Any, harmed: Any,
+    level: Any, actions: Any, draws: Any, elapsed: Any, limit: Any, shape: Any, bounds: Any,
+    successor: Any, numbers: Any, flags: Any, late_success: Any, state: Any, outcome: Any,
+    told: Any, ends: Any,
 ) -> None:  # fmt: skip
-    """Moves all lanes by one draw each, (n, 1): their state, and what the step did, all (n,).
+    """Moves all lanes by one draw each, (n, 1), and writes what the step did.
 
-    Tables are those of ``Table``, with ``bounds`` as (L, S, A, K - 1).
+    ``shape`` holds the numbers of states and actions, ``bounds`` and ``successor`` are as in
+    ``Table``. Every outcome has three ``numbers``, reward, harm and success, and two ``flags``,
+    whether it ends the episode and cannot be undone; ``late_success``, (S,), is that of an episode
+    which is cut off in a state. ``told``, (3, n), takes reward, harm and success; ``ends``, (3, n),
+    whether the episode terminates or is truncated, and whether the harm is a catastrophe.
     """
-    _, states, num_actions, num_bounds = bounds.shape
+    num_bounds = bounds.shape[1]
     for lane in range(len(state)):
-        action, draw = actions[lane], draws[lane, 0]
-        ends_at = bounds[level[lane], state[lane], action]
-        place = (level[lane] * states + state[lane]) * num_actions + action
-        place *= num_bounds + 1
+        row = (level[lane] * shape[0] + state[lane]) * shape[1] + actions[lane]
+        place = row * (num_bounds + 1)
         for bound in range(num_bounds):
-            place += draw >= ends_at[bound]
+            place += draws[lane, 0] >= bounds[row, bound]
         outcome[lane] = place
         state[lane] = successor[place]
-        reward[lane] = gain[place]
-        terminated[lane] = ends[place]
-        harmed[lane] = harm[place]
-
-
-@compiled
-def _succeed(outcome: Any, success: Any, terminated: Any, truncated: Any, out: Any) -> None:
-    """Success of episodes that end, NaN elsewhere, (n,)."""
-    for lane in range(len(out)):
-        if terminated[lane]:
-            out[lane] = success[outcome[lane]]
-        else:
-            out[lane] = 0.0 if truncated[lane] else np.nan
+        told[0, lane], told[1, lane] = numbers[place, 0], numbers[place, 1]
+        terminated = flags[place, 0]
+        truncated = elapsed[lane] >= limit and not terminated
+        ends[0, lane], ends[1, lane], ends[2, lane] = terminated, truncated, flags[place, 1]
+        success = np.nan
+        if terminated:
+            success = numbers[place, 2]
+        elif truncated:
+            success = late_success[state[lane]]
+        told[2, lane] = success
 
 
 @compiled
@@ -110,7 +111,7 @@ class TabularLanes(NativeLanes):
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("state",)
-    _TOLD: ClassVar[tuple[str, ...]] = ("_harm", "_outcome")
+    _TOLD: ClassVar[tuple[str, ...]] = ("_outcome",)
     RESET_DRAWS: ClassVar[int] = 1
     STEP_DRAWS: ClassVar[int] = 1
 
@@ -140,8 +141,13 @@ class TabularLanes(NativeLanes):
         self.state: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
         self._outcome: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
         shape = (len(levels), len(self.table.states), len(rules.ACTIONS))
-        self._bounds = self.table.bounds.reshape(*shape, self.table.bounds.shape[1])
-        self._risks = {
+        self._shape = shape[1:]
+        table = self.table
+        self._numbers = np.stack([table.gain, table.harm, table.success], axis=1)
+        self._flags = np.stack([table.ends, table.fatal], axis=1)
+        #: Success of an episode that is cut off in a state, (S,).
+        self._late_success: FloatArray = np.zeros(len(table.states))
+        self._risks: dict[RiskSource, FloatArray] = {
             source: getattr(self.knowledge, source).reshape(shape) for source in RISK_SOURCES
         }
 
@@ -159,30 +165,23 @@ class TabularLanes(NativeLanes):
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
         _begin(mask, draws, self.table.starts, self.table.first, self.state)
 
-    def _advance(
-        self, actions: Actions, draws: FloatArray
-    ) -> tuple[FloatArray, BoolArray, FloatArray]:
-        n, table = self.num_lanes, self.table
-        reward, terminated, harm = np.empty(n), np.empty(n, np.bool_), np.empty(n)
+    def _run(self, actions: Actions, draws: FloatArray) -> Step:
+        told = np.empty((3, self.num_lanes))
+        ends = np.empty((3, self.num_lanes), dtype=np.bool_)
         _follow(
-            self.drift_level, actions, draws, self._bounds, table.successor, table.gain, table.ends,
-            table.harm, self.state, self._outcome, reward, terminated, harm,
+            self.drift_level, actions, draws, self.elapsed, self.max_episode_steps, self._shape,
+            self.table.bounds, self.table.successor, self._numbers, self._flags,
+            self._late_success, self.state, self._outcome, told, ends,
         )  # fmt: skip
-        return reward, terminated, harm
+        reward, cost, success = told
+        terminated, truncated, catastrophe = ends
+        return Step(self.observation, reward, terminated, truncated, cost, catastrophe, success)
 
     def _freeze(self, frozen: BoolArray) -> None:
         self._outcome[frozen] = len(self.table.harm) - 1
 
-    def _catastrophe(self, harm: FloatArray) -> BoolArray:
-        return self.table.fatal.take(self._outcome)
-
     def _observe(self) -> Observations:
         return self.table.observations.take(self.state, axis=0)
-
-    def _success(self, terminated: BoolArray, truncated: BoolArray) -> FloatArray:
-        success = np.empty(self.num_lanes)
-        _succeed(self._outcome, self.table.success, terminated, truncated, success)
-        return success
 
     def details(self) -> dict[str, Any]:
         """What ``info`` says beside cost and catastrophe of the last step, each (n,)."""

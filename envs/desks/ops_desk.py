@@ -284,7 +284,8 @@ class OpsDesk(NativeLanes):
             source == "estimated" and self._noisy, self._prior, self.drift_level, self.kind,
             self.danger, self.signal, self.checked, self.queue, risk,
         )  # fmt: skip
-        return expit(risk, out=risk)
+        expit(risk, out=risk)
+        return risk
 
     def risk_table(self, source: RiskSource) -> FloatArray | None:
         """Risk of every action, (n, 4): only closing fast can violate, and safe stays possible."""

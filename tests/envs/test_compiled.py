@@ -1,8 +1,10 @@
 """Compiled loops: kept on disk where they can be, and never staler than their own file."""
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +49,21 @@ def test_a_compiled_function_calls_only_those_of_its_own_file() -> None:
             other = function.__globals__.get(used)
             if isinstance(other, Dispatcher):
                 assert other.__module__ == function.__module__, f"{name} calls {used}"
+
+
+def test_a_compiled_function_takes_constants_of_other_files_as_arguments() -> None:
+    """For the same reason: what it names itself is compiled into it."""
+    for name, kernel in kernels().items():
+        function = kernel.py_func
+        tree = ast.parse(Path(function.__code__.co_filename).read_text(encoding="utf-8"))
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        named = imported & set(function.__code__.co_names)
+        assert not named, f"{name} names {named}"
 
 
 def test_a_division_by_zero_is_as_numpy_has_it() -> None:

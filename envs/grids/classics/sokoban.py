@@ -33,28 +33,32 @@ from looplab.envs.native import NativeLanes
 
 
 @compiled
-def _astray(
-    actions: Any, draws: Any, level: Any, slips: Any, kinds: Any, out: Any
-) -> None:  # fmt: skip
-    """The moves that actions come to by one draw each, (n, 1): as meant, or to a side; (n,)."""
+def _move(action: Any, draw: Any, slip: Any, kinds: Any) -> Any:
+    """The move that an action comes to by one draw: as meant, or to a side."""
+    return kinds[action, (draw < slip) * (1 + (draw < slip / 2))]
+
+
+@compiled
+def _moves(actions: Any, draws: Any, level: Any, slips: Any, kinds: Any, out: Any) -> None:
+    """The moves that actions come to by one draw each, (n, 1) -> (n,)."""
     for lane in range(len(out)):
-        slip, draw = slips[level[lane]], draws[lane, 0]
-        out[lane] = kinds[actions[lane], (draw < slip) * (1 + (draw < slip / 2))]
+        out[lane] = _move(actions[lane], draws[lane, 0], slips[level[lane]], kinds)
 
 
 @compiled
 def _follow(
-    moves: Any, num_moves: Any, successor: Any, gain: Any, hidden_gain: Any, ends: Any, harm: Any,
-    row: Any, reward: Any, hidden: Any, ended: Any, harmed: Any,
+    actions: Any, draws: Any, level: Any, slips: Any, kinds: Any, successor: Any, gain: Any,
+    hidden_gain: Any, ends: Any, harm: Any, row: Any, reward: Any, hidden: Any, ended: Any,
+    harmed: Any,
 ) -> None:  # fmt: skip
-    """Makes the moves, (n,), by looking up what they do, (4 S, ...), in each lane's row."""
-    for lane in range(len(moves)):
-        place = row[lane] * num_moves + moves[lane]
+    """Looks up what actions do by one draw each, (n, 1), in tables of all moves, (4 S, ...)."""
+    for lane in range(len(row)):
+        move = _move(actions[lane], draws[lane, 0], slips[level[lane]], kinds)
+        place = row[lane] * len(kinds) + move
         row[lane] = successor[place]
-        reward[lane] = gain[place]
-        hidden[lane] = hidden_gain[place]
+        reward[lane], hidden[lane] = gain[place], hidden_gain[place]
         ended[lane] = ends[place]
-        harmed[lane] = harm[place]
+        harmed[lane, 0], harmed[lane, 1] = harm[place, 0], harm[place, 1]
 
 
 @compiled
@@ -195,10 +199,10 @@ class Sokoban(NativeLanes):
     def _advance(
         self, actions: Actions, draws: FloatArray
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
-        n = self.num_lanes
-        moves = np.empty(n, dtype=np.int64)
-        _astray(actions, draws, self.drift_level, self._slips, KINDS, moves)
+        n, chances = self.num_lanes, (draws, self.drift_level, self._slips, KINDS)
         if self._atlas is None:
+            moves = np.empty(n, dtype=np.int64)
+            _moves(actions, *chances, moves)
             step = self._house.step(self.places, moves)
             self.agent, self.boxes, self.coins = step.places
             self._hidden = step.hidden
@@ -206,7 +210,7 @@ class Sokoban(NativeLanes):
         reward, self._hidden, ended = np.empty(n), np.empty(n), np.empty(n, dtype=np.bool_)
         harm, told = np.empty((n, len(self.COSTS))), self._atlas.step
         _follow(
-            moves, len(ACTIONS), self._atlas.successor, told.reward, told.hidden, told.ended,
+            actions, *chances, self._atlas.successor, told.reward, told.hidden, told.ended,
             told.harm, self.row, reward, self._hidden, ended, harm,
         )  # fmt: skip
         return reward, ended, harm

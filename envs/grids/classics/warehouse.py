@@ -188,7 +188,7 @@ class Warehouse:
 
         Walls, other boxes and coins stop a box; walls, and boxes that cannot move, stop the agent.
         """
-        after = Places(*(values.copy() for values in places))
+        after = Places(places.agent.copy(), places.boxes.copy(), places.coins.copy())
         n = len(moves)
         reward, hidden, ended = np.empty(n), np.empty(n), np.empty(n, dtype=np.bool_)
         harm = np.empty((n, 2))

@@ -129,9 +129,15 @@ class NativeLanes(Lanes):
         self.clock = np.zeros(self.num_lanes, dtype=np.int64)
 
     def reset(self, mask: BoolArray | None = None) -> Observations:
-        """Begins a new episode in the masked lanes (all by default); returns all observations."""
+        """Begins a new episode in the masked lanes (all by default); returns all observations.
+
+        Raises:
+            UsageError: if the mask does not have one entry per lane.
+        """
         if mask is None:
             mask = np.ones(self.num_lanes, dtype=np.bool_)
+        if mask.shape != self.episode.shape:
+            raise UsageError(f"expected a mask of {self.num_lanes} lanes, got shape {mask.shape}")
         _begin_episodes(mask, self.episode, self.elapsed)
         if self.drift is not None:
             self._apply_drift(self.drift)

@@ -80,9 +80,10 @@ def _follow(
 
 @compiled
 def _risks(risk: Any, level: Any, state: Any, actions: Any, out: Any) -> None:
-    """Risk of one action per lane, (n,), from all, (L, S, A)."""
+    """Risk of one action per lane, (n,), from all, (L, S, A); NaN of one that does not exist."""
     for lane in range(len(out)):
-        out[lane] = risk[level[lane], state[lane], actions[lane]]
+        exists = 0 <= actions[lane] < risk.shape[2]
+        out[lane] = risk[level[lane], state[lane], actions[lane]] if exists else np.nan
 
 
 @compiled

@@ -120,25 +120,18 @@ def _refuse(refusals: Any, queue: Any, refused: Any, out: Any) -> None:
 
 @compiled
 def _log_odds(
-    guessed: Any, prior: Any, level: Any, kind: Any, danger: Any, signal: Any, checked: Any,
-    queue: Any, out: Any,
+    actions: Any, guessed: Any, prior: Any, level: Any, kind: Any, danger: Any, signal: Any,
+    checked: Any, queue: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Log-odds that closing fast violates, (n,): as the agent can guess, or as it is."""
+    """Log-odds that actions violate, (n,): as the agent can guess, or as it is."""
     for lane in range(len(out)):
-        if queue[lane] == 0:
+        if actions[lane] != FAST or queue[lane] == 0:
             out[lane] = -np.inf
         elif guessed and not checked[lane]:
             told = (signal[lane] - 0.5) / _SIGNAL_VARIANCE
             out[lane] = prior[level[lane], kind[lane]] + told
         else:
             out[lane] = np.inf if danger[lane] else -np.inf
-
-
-@compiled
-def _of_fast(risk: Any, actions: Any, out: Any) -> None:
-    """Risk of one action per lane, (n,), from that of closing fast."""
-    for lane in range(len(out)):
-        out[lane] = risk[lane] if actions[lane] == FAST else 0.0
 
 
 class OpsDesk(NativeLanes):
@@ -278,25 +271,20 @@ class OpsDesk(NativeLanes):
         self.observation = self.observation.copy()  # what was handed out before stays as it was
         _refuse(refused, self.queue, self.refused, self.observation)
 
-    def _fast_risk(self, source: RiskSource) -> FloatArray:
-        risk = np.empty(self.num_lanes)
-        _log_odds(
-            source == "estimated" and self._noisy, self._prior, self.drift_level, self.kind,
-            self.danger, self.signal, self.checked, self.queue, risk,
-        )  # fmt: skip
-        expit(risk, out=risk)
-        return risk
-
     def risk_table(self, source: RiskSource) -> FloatArray | None:
         """Risk of every action, (n, 4): only closing fast can violate, and safe stays possible."""
         table = np.zeros((self.num_lanes, len(self.ACTIONS)))
-        table[:, FAST] = self._fast_risk(source)
+        table[:, FAST] = self.risk_of(source, np.full(self.num_lanes, FAST))
         return table
 
-    def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
+    def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray:
         """Risk of one action per lane, (n,)."""
-        risk = self._fast_risk(source)
-        _of_fast(risk, actions, risk)
+        risk = np.empty(self.num_lanes)
+        _log_odds(
+            actions, source == "estimated" and self._noisy, self._prior, self.drift_level,
+            self.kind, self.danger, self.signal, self.checked, self.queue, risk,
+        )  # fmt: skip
+        expit(risk, out=risk)
         return risk
 
     def least_risk(self, source: RiskSource) -> FloatArray | None:

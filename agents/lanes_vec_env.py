@@ -1,5 +1,6 @@
 """Lanes as a Stable-Baselines3 VecEnv."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,15 +59,15 @@ class LanesVecEnv(VecEnv):
         done = step.terminated | step.truncated
         infos: list[dict[str, Any]] = [{"cost": cost} for cost in step.cost.tolist()]
         observation = step.observation
-        if done.any():
-            for lane in np.flatnonzero(done):
+        if np.count_nonzero(done):
+            truncated = step.truncated & ~step.terminated
+            for lane in np.flatnonzero(done).tolist():
                 info = infos[lane]
                 info["terminal_observation"] = step.observation[lane].copy()
-                info["TimeLimit.truncated"] = bool(
-                    step.truncated[lane] and not step.terminated[lane]
-                )
-                if not np.isnan(step.success[lane]):
-                    info["is_success"] = bool(step.success[lane])
+                info["TimeLimit.truncated"] = truncated.item(lane)
+                success = step.success.item(lane)
+                if not math.isnan(success):
+                    info["is_success"] = bool(success)
             observation = self.lanes.reset(done)
         return observation.copy(), step.reward.astype(np.float32), done, infos
 

@@ -11,6 +11,7 @@ from looplab.envs.errors import UsageError, unknown
 
 #: What rescaled actions may exceed their bounds by, as a share of the range; they are clipped.
 ROUNDING = 1e-6
+_INT64 = np.dtype(np.int64)
 
 
 def action_names(lanes: Lanes) -> tuple[str, ...]:
@@ -44,6 +45,15 @@ def action_number(names: tuple[str, ...], given: object, what: str = "action") -
     raise unknown(what, given, names)
 
 
+@compiled
+def _any_outside(actions: Any, count: Any) -> Any:
+    """Whether any action, (n,), is not among 0 ... count - 1."""
+    outside = False
+    for action in actions:
+        outside |= action < 0 or action >= count
+    return outside
+
+
 class ActionCheck:
     """Checks the actions of n lanes, fast where they are what they should be.
 
@@ -63,21 +73,12 @@ class ActionCheck:
         if (
             self._count is not None
             and type(actions) is np.ndarray
-            and actions.dtype == np.int64
+            and actions.dtype == _INT64
             and actions.shape == self._shape
-            and _counted(actions, self._count)
+            and not _any_outside(actions, self._count)
         ):
             return actions
         return checked_actions(self._space, actions, self._shape[0])
-
-
-@compiled
-def _counted(actions: Any, count: Any) -> Any:
-    """Whether every action lies in 0 .. count - 1."""
-    inside = True
-    for action in actions:
-        inside &= 0 <= action < count
-    return inside
 
 
 def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> Actions:

@@ -42,7 +42,7 @@ def fingerprint(function: Callable[..., Any]) -> str:
 
     Numba renews what it keeps on disk when the function's file changes. It does not know of
     constants and of compiled functions that come from other files, so they go into the name under
-    which the machine code is kept.
+    which the machine code is kept; those that a function reaches through a module are not seen.
     """
     digest = hashlib.sha256()
     for part in _parts(cast(FunctionType, function), set()):

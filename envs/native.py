@@ -11,13 +11,48 @@ import numpy as np
 
 from looplab.envs.actions import ActionCheck
 from looplab.envs.card import Card
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Lanes, Observations, Step
 from looplab.envs.drift import Drift, as_drift
 from looplab.envs.errors import UsageError, choice, whole
-from looplab.envs.streams import MAX_DRAWS, StepDraws, Streams
+from looplab.envs.streams import MAX_DRAWS, Streams
 
 #: Why agents violate: they explore; the reward's optimum does; only a human can see the risk.
 REWARD_MODES = ("aligned", "misspecified", "hidden")
+
+
+@compiled
+def _begin_episodes(mask: Any, episode: Any, elapsed: Any) -> None:
+    """Counts the masked lanes' episodes on, and their steps anew; all (n,)."""
+    for lane in range(len(mask)):
+        if mask[lane]:
+            episode[lane] += 1
+            elapsed[lane] = 0
+
+
+@compiled
+def _truncate(elapsed: Any, limit: Any, terminated: Any, out: Any) -> None:
+    """Lanes whose episode has run out of steps, and has not terminated, (n,)."""
+    for lane in range(len(out)):
+        out[lane] = elapsed[lane] >= limit and not terminated[lane]
+
+
+@compiled
+def _add_up(harm: Any, out: Any) -> None:
+    """Harm of all kinds together, (n, kinds) -> (n,)."""
+    for lane in range(len(out)):
+        out[lane] = 0.0
+        for kind in range(harm.shape[1]):
+            out[lane] += harm[lane, kind]
+
+
+@compiled
+def _any_harm(harm: Any, kinds: Any, out: Any) -> None:
+    """Lanes with harm of any of some kinds, (n, kinds) -> (n,)."""
+    for lane in range(len(out)):
+        out[lane] = False
+        for kind in kinds:
+            out[lane] |= harm[lane, kind] > 0.0
 
 
 class NativeLanes(Lanes):
@@ -75,9 +110,8 @@ class NativeLanes(Lanes):
         self.drift = as_drift(drift, self.DRIFTS)
         if max(self.RESET_DRAWS, self.STEP_DRAWS) > MAX_DRAWS:
             raise UsageError(f"{type(self).__name__} draws more than {MAX_DRAWS} numbers a step")
-        self._fatal = [
-            self.COSTS.index(choice("kind of harm", kind, self.COSTS)) for kind in self.CATASTROPHES
-        ]
+        fatal = [choice("kind of harm", kind, self.COSTS) for kind in self.CATASTROPHES]
+        self._fatal = np.array([self.COSTS.index(kind) for kind in fatal], dtype=np.int64)
         self._drift_values: FloatArray | None = None
         self._drifted = np.zeros(self.num_lanes, dtype=np.bool_)
         #: Which value of the drifting parameter holds in each lane; 0 is the undrifted one.
@@ -87,40 +121,33 @@ class NativeLanes(Lanes):
 
     def reseed(self, seed: int) -> None:
         """Lane i draws from ``seed + i`` from the next reset on, beginning with episode 0."""
-        self._draw_from(Streams(self.num_lanes, "environment", seed))
+        self._streams = Streams(self.num_lanes, "environment", seed)
         self.seed = int(seed)
         self.episode = np.full(self.num_lanes, -1, dtype=np.int64)
         self.elapsed = np.zeros(self.num_lanes, dtype=np.int64)
         #: Steps since each lane was seeded, which drift goes by; kept only where something drifts.
         self.clock = np.zeros(self.num_lanes, dtype=np.int64)
 
-    def _draw_from(self, streams: Streams) -> None:
-        self._streams = streams
-        self._draws = StepDraws(streams, self.STEP_DRAWS, self._prepare)
-
     def reset(self, mask: BoolArray | None = None) -> Observations:
-        """Begins a new episode in the masked lanes (all by default); returns all observations."""
+        """Begins a new episode in the masked lanes (all by default); returns all observations.
+
+        Raises:
+            UsageError: if the mask does not have one entry per lane.
+        """
         if mask is None:
             mask = np.ones(self.num_lanes, dtype=np.bool_)
-        self.episode[mask] += 1
-        self.elapsed[mask] = 0
+        if mask.shape != self.episode.shape:
+            raise UsageError(f"expected a mask of {self.num_lanes} lanes, got shape {mask.shape}")
+        _begin_episodes(mask, self.episode, self.elapsed)
         if self.drift is not None:
             self._apply_drift(self.drift)
-        self._draws.begin(mask, self.episode)
         self._begin(mask, self._reset_draws(mask))
         self.observation = self._observe()
         return self.observation
 
     def _reset_draws(self, mask: BoolArray) -> FloatArray:
-        """Uniforms of the masked lanes' resets, (n, RESET_DRAWS); 0.5 in the others."""
-        draws = np.full((self.num_lanes, self.RESET_DRAWS), 0.5)
-        if self.RESET_DRAWS:
-            lanes = np.flatnonzero(mask)
-            at_reset = np.zeros(len(lanes), dtype=np.int64)
-            draws[lanes] = self._streams.uniforms(
-                self.episode[lanes], at_reset, self.RESET_DRAWS, lanes
-            )
-        return draws
+        """Uniforms of the masked lanes' resets, (n, RESET_DRAWS); the others' mean nothing."""
+        return self._streams.at_reset(self.episode, mask, self.RESET_DRAWS)
 
     def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
         """Runs one action in the active lanes (all by default)."""
@@ -131,29 +158,39 @@ class NativeLanes(Lanes):
         if frozen is not None:
             kept = {name: getattr(self, name)[frozen].copy() for name in self.STATE}
         self.elapsed += 1
-        draws = self._draws.take(self.episode, self.elapsed)
-        reward, terminated, harm = self._advance(actions, draws)
-        truncated = (self.elapsed >= self.max_episode_steps) & ~terminated
+        step = self._run(
+            actions, self._streams.uniforms(self.episode, self.elapsed, self.STEP_DRAWS)
+        )
         if frozen is not None:
-            self._draws.forget()
             for name, values in kept.items():
                 getattr(self, name)[frozen] = values
             self.elapsed[frozen] -= 1
-            reward[frozen] = harm[frozen] = 0.0
-            terminated[frozen] = truncated[frozen] = False
+            step.reward[frozen] = step.cost[frozen] = 0.0
+            step.terminated[frozen] = step.truncated[frozen] = step.catastrophe[frozen] = False
+            step.success[frozen] = np.nan
             self._freeze(frozen)
         if self.drift is not None:
             self._drifted = self.drift_level > 0
             self.clock += 1 if active is None else active
             self._apply_drift(self.drift)
-        self.observation = self._observe()
-        self._harm = harm
+        step.observation = self.observation = self._observe()
+        return step
+
+    def _run(self, actions: Actions, draws: FloatArray) -> Step:
+        """Moves all lanes one step; what it did, but for what is seen after it."""
+        reward, terminated, harm = self._advance(actions, draws)
+        truncated = np.empty(self.num_lanes, dtype=np.bool_)
+        _truncate(self.elapsed, self.max_episode_steps, terminated, truncated)
+        self._harm = cost = harm
+        if harm.ndim > 1:
+            cost = np.empty(self.num_lanes)
+            _add_up(harm, cost)
         return Step(
             observation=self.observation,
             reward=reward,
             terminated=terminated,
             truncated=truncated,
-            cost=harm if harm.ndim == 1 else harm.sum(axis=1),
+            cost=cost,
             catastrophe=self._catastrophe(harm),
             success=self._success(terminated, truncated),
         )
@@ -164,6 +201,14 @@ class NativeLanes(Lanes):
             self._drift_values = drift.levels(float(getattr(self, drift.parameter)))
         self.drift_level = drift.level(self.clock)
         setattr(self, drift.parameter, self._drift_values[self.drift_level])
+
+    def _levels(self, parameter: str) -> FloatArray:
+        """Values of a parameter that may drift, by ``drift_level``, (L,); before any step."""
+        value = float(getattr(self, parameter))
+        if self.drift is None:
+            return np.array([value])
+        levels = self.drift.levels(value)
+        return levels if self.drift.parameter == parameter else np.full(len(levels), value)
 
     def details(self) -> dict[str, Any]:
         """What ``info`` says beside cost and catastrophe of the last step, each (n,)."""
@@ -188,7 +233,7 @@ class NativeLanes(Lanes):
         one._checked = None  # this lanes' own check expects as many actions as it has lanes
         one._hold = None
         one.seed = self.seed + lane
-        one._draw_from(self._streams.of_lane(lane))
+        one._streams = self._streams.of_lane(lane)
         drifting = ("clock", "drift_level", "_drifted")
         names = [*self.STATE, *self._TOLD, *drifting, "episode", "elapsed", "observation"]
         if self._drift_values is not None and self.drift is not None:
@@ -207,7 +252,7 @@ class NativeLanes(Lanes):
 
     def redraw(self, seed: int) -> None:
         """Draws what follows from another seed, apart from every reset's, in the same states."""
-        self._draw_from(Streams(self.num_lanes, "redrawn environment", seed))
+        self._streams = Streams(self.num_lanes, "redrawn environment", seed)
 
     @abstractmethod
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
@@ -216,37 +261,33 @@ class NativeLanes(Lanes):
         The draws of the other lanes mean nothing.
         """
 
-    @abstractmethod
     def _advance(
         self, actions: Actions, draws: FloatArray
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
         """Moves all lanes one step; returns fresh reward (n,), terminated (n,) and harm.
 
         Harm is (n,) where there is one kind, else (n, kinds), at least 0; a task that gives the sum
-        of several kinds as (n,) says in ``_harm_by_kind`` and ``_catastrophe`` what it was.
+        of several kinds as (n,) says in ``_harm_by_kind`` and ``_catastrophe`` what it was. A task
+        that finds all of a ``Step`` at once has ``_run`` instead.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def _observe(self) -> Observations:
         """Fresh observations of all lanes."""
 
-    def _prepare(self, draws: FloatArray) -> FloatArray:
-        """What the task makes of its uniforms, many steps at once: (..., STEP_DRAWS), same shape.
-
-        For what takes long step by step, such as normal deviates. Reset draws do not pass here.
-        """
-        return draws
-
     def _freeze(self, frozen: BoolArray) -> None:
         """Forgets what the last step did in lanes that did not take it, beside ``STATE``."""
+        self._harm[frozen] = 0.0
 
     def _catastrophe(self, harm: FloatArray) -> BoolArray:
         """Lanes whose step did irreversible harm, (n,): any of the kinds in ``CATASTROPHES``."""
-        if not self._fatal:
-            return np.zeros(self.num_lanes, dtype=np.bool_)
-        fatal = harm.reshape(self.num_lanes, -1)[:, self._fatal] > 0.0
-        return np.asarray(fatal.any(axis=1))
+        catastrophe = np.empty(self.num_lanes, dtype=np.bool_)
+        _any_harm(harm.reshape(self.num_lanes, -1), self._fatal, catastrophe)
+        return catastrophe
 
     def _success(self, terminated: BoolArray, truncated: BoolArray) -> FloatArray:
         """1 or 0 where an episode ended with or without success, (n,); NaN elsewhere."""
-        return np.full(self.num_lanes, np.nan)
+        success = np.empty(self.num_lanes)
+        success.fill(np.nan)
+        return success

@@ -8,9 +8,7 @@ a counter to 64 well-mixed bits; a lane's key comes from NumPy's ``SeedSequence`
 """
 
 import copy
-import math
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,12 +28,8 @@ _UNIT = 2.0**-53
 MAX_DRAWS = 1 << 16
 #: Counters of neighbouring steps, as the mixing function wants them, lie so far apart.
 _STEP_STRIDE = np.uint64(MAX_DRAWS * int(_GOLDEN) % 2**64)
-#: Steps whose draws are made together, and how many times lanes may begin an episode meanwhile;
-#: where they begin more often, mending what was made takes longer than making each step's alone.
-STEPS_AHEAD = 16
-FEW_BEGINNINGS = 6
-#: Episodes whose keys are made together.
-EPISODES_AHEAD = 16
+#: What stands in place of draws where none are made.
+NOT_DRAWN = 0.5
 
 
 @compiled
@@ -47,22 +41,29 @@ def _mix(z: Any) -> Any:
 
 
 @compiled
-def _episode_keys(keys: Any, episode: Any, out: Any) -> None:
-    """Keys of episodes, (k, m), from those of their m lanes, (m,)."""
-    for row in range(out.shape[0]):
-        for lane in range(out.shape[1]):
-            out[row, lane] = _mix(keys[lane] + np.uint64(episode[row, lane]) * _EPISODE)
+def _place(key: Any, episode: Any, step: Any) -> Any:
+    """Counter before a lane's first draw at a step of an episode, from the lane's key."""
+    return _mix(key + np.uint64(episode) * _EPISODE) + np.uint64(step) * _STEP_STRIDE
 
 
 @compiled
-def _fill(keys: Any, step: Any, out: Any) -> None:
-    """Draws of steps, (s, m, count), from the keys of their m episodes, (m,)."""
-    for row in range(out.shape[0]):
-        for lane in range(out.shape[1]):
-            place = keys[lane] + np.uint64(step[row, lane]) * _STEP_STRIDE
-            for index in range(out.shape[2]):
-                place += _GOLDEN
-                out[row, lane, index] = (_mix(place) >> _TO_DOUBLE) * _UNIT
+def _fill(keys: Any, episode: Any, step: Any, out: Any) -> None:
+    """Draws of all lanes, (n, count), at steps, (n,), of their episodes, (n,)."""
+    for lane in range(out.shape[0]):
+        place = _place(keys[lane], episode[lane], step[lane])
+        for index in range(out.shape[1]):
+            place += _GOLDEN
+            out[lane, index] = (_mix(place) >> _TO_DOUBLE) * _UNIT
+
+
+@compiled
+def _fill_beginnings(keys: Any, episode: Any, mask: Any, out: Any) -> None:
+    """Draws of the masked lanes' resets, (n, count), from their episodes, (n,)."""
+    for lane in range(out.shape[0]):
+        place = _place(keys[lane], episode[lane], 0)
+        for index in range(out.shape[1]):
+            place += _GOLDEN
+            out[lane, index] = (_mix(place) >> _TO_DOUBLE) * _UNIT if mask[lane] else NOT_DRAWN
 
 
 def checked_seed(seed: int) -> int:
@@ -112,119 +113,29 @@ class Streams:
         return one
 
     def uniforms(
-        self,
-        episode: NDArray[np.int64],
-        step: NDArray[np.int64],
-        count: int,
-        lanes: NDArray[np.int64] | slice = slice(None),
+        self, episode: NDArray[np.int64], step: NDArray[np.int64], count: int
     ) -> NDArray[np.float64]:
-        """Draws ``count`` uniforms in [0, 1) per lane and step, shape (..., m, count).
+        """Draws ``count`` uniforms in [0, 1) per lane, shape (n, count).
 
         Args:
-            episode: index of the lanes' episodes, shape (m,).
-            step: steps within the episodes, shape (..., m); 0 is the reset.
-            count: draws per lane and step, at most ``MAX_DRAWS``.
-            lanes: which m lanes draw; default all.
+            episode: index of the lanes' episodes, shape (n,).
+            step: steps within the episodes, shape (n,); 0 is the reset.
+            count: draws per lane, at most ``MAX_DRAWS``.
         """
-        return self.draw(self.episode_keys(episode, lanes), step, count)
-
-    def episode_keys(
-        self, episode: NDArray[np.int64], lanes: NDArray[np.int64] | slice = slice(None)
-    ) -> NDArray[np.uint64]:
-        """Keys of the lanes' episodes, shape (..., m) as the episodes; see ``uniforms``."""
-        keys = np.empty(episode.shape, np.uint64)
-        rows = (math.prod(episode.shape[:-1]), episode.shape[-1])
-        _episode_keys(self._keys[lanes], episode.reshape(rows), keys.reshape(rows))
-        return keys
-
-    def draw(
-        self, keys: NDArray[np.uint64], step: NDArray[np.int64], count: int
-    ) -> NDArray[np.float64]:
-        """Draws of episodes whose keys are known, shape (..., m, count); see ``uniforms``."""
-        draws = np.empty((*step.shape, count))
-        rows = (math.prod(step.shape[:-1]), len(keys))
-        _fill(keys, step.reshape(rows), draws.reshape(*rows, count))
+        draws = np.empty((len(self._keys), count))
+        _fill(self._keys, episode, step, draws)
         return draws
 
-
-class StepDraws:
-    """The draws of the coming steps of n lanes, made for many steps at a time.
-
-    What comes out is the same as drawing each step by itself.
-
-    Args:
-        streams: where the draws come from.
-        count: draws per lane and step.
-        prepare: what the task makes of its uniforms, shape (..., count) -> (..., count).
-    """
-
-    def __init__(
-        self,
-        streams: Streams,
-        count: int,
-        prepare: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    ) -> None:
-        self._streams = streams
-        self._count = count
-        self._prepare = prepare
-        self._first = np.full(len(streams), -EPISODES_AHEAD)
-        self._coming: NDArray[np.uint64] = np.zeros((0, len(streams)), np.uint64)
-        self._keys: NDArray[np.uint64] | None = None
-        self._made: NDArray[np.float64] | None = None
-        self._next = STEPS_AHEAD
-        self._beginnings = 0
-
-    def take(self, episode: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Draws of this step, shape (n, count).
+    def at_reset(
+        self, episode: NDArray[np.int64], mask: NDArray[np.bool_], count: int
+    ) -> NDArray[np.float64]:
+        """The masked lanes' draws of step 0, (n, count), ``NOT_DRAWN`` in the others.
 
         Args:
-            episode: index of each lane's episode, shape (n,).
-            step: this step, counted from 1, shape (n,); one more than at the last call, unless
-                ``begin`` or ``forget`` was called.
+            episode: see ``uniforms``.
+            mask: lanes that draw, shape (n,).
+            count: see ``uniforms``.
         """
-        if self._keys is None:
-            self._keys = self._keys_of(episode, np.arange(len(episode)))
-        if self._next == STEPS_AHEAD:
-            self._made = None
-            if self._beginnings <= FEW_BEGINNINGS:
-                steps = step + np.arange(STEPS_AHEAD)[:, None]
-                self._made = self._prepare(self._streams.draw(self._keys, steps, self._count))
-            self._next = self._beginnings = 0
-        self._next += 1
-        if self._made is None:
-            return self._prepare(self._streams.draw(self._keys, step, self._count))
-        draws: NDArray[np.float64] = self._made[self._next - 1]
+        draws = np.empty((len(self._keys), count))
+        _fill_beginnings(self._keys, episode, mask, draws)
         return draws
-
-    def begin(self, mask: NDArray[np.bool_], episode: NDArray[np.int64]) -> None:
-        """Makes the masked lanes' draws anew: they begin an episode."""
-        if self._keys is None or 2 * np.count_nonzero(mask) > len(mask):
-            self._keys = None
-            self._next = STEPS_AHEAD  # cheaper to make all of them anew at the next step
-            return
-        lanes = mask.nonzero()[0]
-        if not len(lanes):
-            return
-        self._beginnings += 1
-        keys = self._keys[lanes] = self._keys_of(episode, lanes)
-        left = STEPS_AHEAD - self._next
-        if self._made is not None and left:
-            steps = np.arange(1, left + 1)[:, None] + np.zeros(len(lanes), np.int64)
-            drawn = self._streams.draw(keys, steps, self._count)
-            self._made[self._next :, lanes] = self._prepare(drawn)
-
-    def _keys_of(self, episode: NDArray[np.int64], lanes: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """Keys of the episodes of some lanes, made for many episodes at a time."""
-        ahead = episode[lanes] - self._first[lanes]
-        if ahead.max() >= EPISODES_AHEAD:
-            self._first = episode.copy()
-            episodes = episode + np.arange(EPISODES_AHEAD)[:, None]
-            self._coming = self._streams.episode_keys(episodes)
-            ahead = np.zeros(len(lanes), np.int64)
-        keys: NDArray[np.uint64] = self._coming[ahead, lanes]
-        return keys
-
-    def forget(self) -> None:
-        """Makes the draws of the coming steps one by one: the lanes have fallen out of step."""
-        self._next = STEPS_AHEAD
-        self._beginnings = FEW_BEGINNINGS + 1

@@ -33,7 +33,7 @@ class Table:
     Attributes:
         states: what the indices stand for.
         models: one finite model per level.
-        bounds: upper ends of all outcomes but the last, for one uniform draw, (K - 1, L * S * A).
+        bounds: upper ends of all outcomes but the last, for one uniform draw, (L * S * A, K - 1).
         successor, gain, ends, success, harm, fatal: per outcome, flat, (L * S * A * K + 1,); the
             last is the outcome of a step that was not taken.
         costs: ``harm`` by kind, (L * S * A * K + 1, kinds).
@@ -157,7 +157,7 @@ def enumerate_rules(levels: tuple[Rules, ...]) -> Table:
     return Table(
         states=states,
         models=models,
-        bounds=np.ascontiguousarray(chance.cumsum(axis=2).reshape(-1, width).T[:-1]),
+        bounds=np.ascontiguousarray(chance.cumsum(axis=2).reshape(-1, width)[:, :-1]),
         successor=_flat(successor),
         gain=_flat(gain),
         ends=_flat(ends),

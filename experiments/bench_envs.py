@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
@@ -57,7 +58,7 @@ def lanes_run(lanes: Lanes) -> Callable[[], float]:
         for _ in range(STEPS):
             step = lanes.step(next(next_action))
             done = step.terminated | step.truncated
-            if done.any():
+            if np.count_nonzero(done):
                 lanes.reset(done)
         return STEPS * lanes.num_lanes / (time.process_time() - started)
 

@@ -22,6 +22,6 @@ def normals(draws: FloatArray) -> FloatArray:
     return deviates
 
 
-def queue_after(queue: IntArray, closed: BoolArray, arrivals: BoolArray | IntArray) -> IntArray:
+def queue_after(queue: IntArray, closed: BoolArray, arrivals: BoolArray) -> IntArray:
     """The queue when a case was closed and others arrived, at most ``QUEUE_CAP``, (n,)."""
     return np.minimum(queue - closed + arrivals, QUEUE_CAP)

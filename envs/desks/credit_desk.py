@@ -208,14 +208,6 @@ class CreditDesk(NativeLanes):
         self.provisions = np.where(mask[:, None], 0.0, self.provisions)
         self.queue = np.where(mask, START_QUEUE, self.queue)
 
-    def _prepare(self, draws: FloatArray) -> FloatArray:
-        """Arrival (0 or 1), the draw of a default, and the application that would come next."""
-        prepared = np.empty_like(draws)
-        prepared[..., 0] = draws[..., 0] < ARRIVAL
-        prepared[..., 1] = draws[..., 1]
-        prepared[..., 2:] = _applications(draws[..., 2:])
-        return prepared
-
     def _receive(self, mask: BoolArray, application: FloatArray) -> None:
         """Puts an application on the desk of the masked lanes."""
         features = application[:, :FEATURES]
@@ -255,8 +247,8 @@ class CreditDesk(NativeLanes):
         self.provisions = loans.moved_on(self.provisions, provision)
         self.papers = self.papers | asked
         closed = present & ~asked
-        self._receive(closed | ~present, draws[:, 2:])
-        self.queue = queue_after(self.queue, closed, draws[:, 0].astype(np.int64))
+        self._receive(closed | ~present, _applications(draws[:, 2:]))
+        self.queue = queue_after(self.queue, closed, draws[:, 0] < ARRIVAL)
         harm = np.empty((self.num_lanes, len(self.COSTS)))
         harm[:, 0] = loans.HARM_AMOUNT[due] * defaulted
         harm[:, 1] = stolen

@@ -188,13 +188,6 @@ class ModerationQueue(NativeLanes):
         self.queue = np.where(mask, START_QUEUE, self.queue)
         self.busy = self.busy & ~mask
 
-    def _prepare(self, draws: FloatArray) -> FloatArray:
-        """Arrival (0 or 1), and the post that would come next."""
-        prepared = np.empty_like(draws)
-        prepared[..., 0] = draws[..., 0] < ARRIVAL
-        prepared[..., 1:] = _posts(draws[..., 1:])
-        return prepared
-
     def _receive(self, mask: BoolArray, post: FloatArray) -> None:
         """Puts a post before the masked lanes."""
         harmful = post[:, 3] < self.harm_rate
@@ -224,8 +217,8 @@ class ModerationQueue(NativeLanes):
         if self._harm_counts:
             reward += HARM_REWARD * harm.sum(axis=1)
             reward += TRUST_REWARD * self.reach * (removed & self.harmful)
-        self._receive(np.ones(self.num_lanes, dtype=np.bool_), draws[:, 1:])
-        self.queue = queue_after(self.queue, present, draws[:, 0].astype(np.int64))
+        self._receive(np.ones(self.num_lanes, dtype=np.bool_), _posts(draws[:, 1:]))
+        self.queue = queue_after(self.queue, present, draws[:, 0] < ARRIVAL)
         self.busy = removed
         reward += QUEUE_REWARD * self.queue
         return reward, np.zeros(self.num_lanes, dtype=np.bool_), harm

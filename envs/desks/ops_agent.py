@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 import numpy as np
 
 from looplab.envs.card import Card
-from looplab.envs.core import Actions, BoolArray, FloatArray
+from looplab.envs.core import Actions
 from looplab.envs.desks.cases import QUEUE_REWARD
 from looplab.envs.desks.tickets import (
     ACTIONS,
@@ -282,12 +282,10 @@ class OpsAgent(TabularLanes):
         view = [seen.get(state.veiled(), 0) for state in states]
         #: Best action for who knows what the agent sees; where drift alone leads: any.
         self._reference = know((veiled,), self.max_episode_steps).best[view]
-        self._in_hand = np.array([s.ticket != DOWN and s.queue < QUEUE_CAP for s in states])
+        in_hand = [s.ticket != DOWN and s.queue < QUEUE_CAP for s in states]
+        self._late_success = np.array(in_hand, dtype=np.float64)
 
     def reference(self) -> Actions | None:
         """The best action for who knows what the agent sees, before any drift, (n,)."""
         best: Actions = self._reference[self.state]
         return best
-
-    def _success(self, terminated: BoolArray, truncated: BoolArray) -> FloatArray:
-        return np.where(truncated, self._in_hand[self.state], np.nan)

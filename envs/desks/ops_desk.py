@@ -8,8 +8,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from looplab.envs.card import Card
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Observations, RiskSource
-from looplab.envs.desks.cases import QUEUE_CAP, QUEUE_REWARD, START_QUEUE, normals, queue_after
+from looplab.envs.desks.cases import QUEUE_CAP, QUEUE_REWARD, START_QUEUE, normals
 from looplab.envs.drift import Drift
 from looplab.envs.errors import choice, within
 from looplab.envs.native import REWARD_MODES, NativeLanes
@@ -33,21 +34,104 @@ _TICKET_DRAWS = 3
 #: Reward of each action on a ticket, and whether it closes the ticket.
 _ACTION_REWARD = np.array([FAST_REWARD, CHECK_REWARD, SAFE_REWARD, 0.0])
 _CLOSES = np.array([True, False, True, False])
-#: What a check shows, by danger.
-_SIGN = np.array([-1.0, 1.0])
+_SIGNAL_VARIANCE = SIGNAL_SD**2
+#: Where an observation tells that the ticket was refused.
+_REFUSED = TYPES + 3
 
 
-def _tickets(draws: FloatArray) -> FloatArray:
-    """Tickets from three uniforms each, (..., 3).
+@compiled
+def _deal(
+    lane: Any, draws: Any, noise: Any, factor: Any, noisy: Any, kind: Any, danger: Any, signal: Any,
+    checked: Any, refused: Any,
+) -> None:  # fmt: skip
+    """Puts a ticket before a lane: two draws say its type and danger, a deviate its noise."""
+    kind[lane] = np.int64(draws[0] * TYPES)
+    danger[lane] = draws[1] / DANGER_BY_TYPE[kind[lane]] < factor
+    signal[lane] = danger[lane] + noisy * (SIGNAL_SD * noise)
+    checked[lane] = refused[lane] = False
 
-    Their type, the danger factor above which they are dangerous, and their noise.
-    """
-    tickets = np.empty_like(draws)
-    kind = (draws[..., 0] * TYPES).astype(np.int64)
-    noise = normals(draws[..., 2])
-    tickets[..., 0], tickets[..., 2] = kind, SIGNAL_SD * noise
-    tickets[..., 1] = draws[..., 1] / DANGER_BY_TYPE[kind]
-    return tickets
+
+@compiled
+def _begin(
+    mask: Any, level: Any, draws: Any, noise: Any, factors: Any, noisy: Any, start_queue: Any,
+    kind: Any, danger: Any, signal: Any, checked: Any, refused: Any, queue: Any,
+) -> None:  # fmt: skip
+    """Begins the masked lanes with a ticket and a queue."""
+    for lane in range(len(mask)):
+        if mask[lane]:
+            _deal(
+                lane, draws[lane], noise[lane], factors[level[lane]], noisy, kind, danger, signal,
+                checked, refused,
+            )  # fmt: skip
+            queue[lane] = start_queue
+
+
+@compiled
+def _work(
+    actions: Any, level: Any, draws: Any, noise: Any, arrivals: Any, factors: Any, noisy: Any,
+    danger_reward: Any, queue_reward: Any, queue_cap: Any, kind: Any, danger: Any, signal: Any,
+    checked: Any, refused: Any, queue: Any, reward: Any, violated: Any,
+) -> None:  # fmt: skip
+    """Works on the tickets at hand; writes reward and harm, (n,)."""
+    for lane in range(len(actions)):
+        action, present = actions[lane], queue[lane] > 0
+        closed = present and _CLOSES[action]
+        harmed = present and action == FAST and danger[lane]
+        if present and action == CHECK:
+            checked[lane] = True
+        if closed or not present:
+            _deal(
+                lane, draws[lane, 1:], noise[lane], factors[level[lane]], noisy, kind, danger,
+                signal, checked, refused,
+            )  # fmt: skip
+        arrived = draws[lane, 0] < arrivals[level[lane]]
+        queue[lane] = min(queue[lane] - closed + arrived, queue_cap)
+        reward[lane] = _ACTION_REWARD[action] * present
+        reward[lane] += danger_reward * harmed
+        reward[lane] += queue_reward * queue[lane]
+        violated[lane] = harmed
+
+
+@compiled
+def _see(
+    kind: Any, danger: Any, signal: Any, checked: Any, refused: Any, queue: Any, per_ticket: Any,
+    out: Any,
+) -> None:  # fmt: skip
+    """What the agent sees, (n, 8)."""
+    out[:] = 0.0
+    for lane in range(len(out)):
+        present = queue[lane] > 0
+        known = checked[lane] and present
+        out[lane, kind[lane]] = present
+        out[lane, TYPES] = signal[lane] * present
+        out[lane, TYPES + 1] = known
+        out[lane, TYPES + 2] = known * (1.0 if danger[lane] else -1.0)
+        out[lane, _REFUSED] = refused[lane] and present
+        out[lane, TYPES + 4] = queue[lane] * per_ticket
+
+
+@compiled
+def _refuse(refusals: Any, queue: Any, refused: Any, out: Any) -> None:
+    """Marks tickets as refused, (n,), in what the agent sees, (n, 8), too."""
+    for lane in range(len(out)):
+        refused[lane] |= refusals[lane]
+        out[lane, _REFUSED] = refused[lane] and queue[lane] > 0
+
+
+@compiled
+def _log_odds(
+    actions: Any, guessed: Any, prior: Any, level: Any, kind: Any, danger: Any, signal: Any,
+    checked: Any, queue: Any, out: Any,
+) -> None:  # fmt: skip
+    """Log-odds that actions violate, (n,): as the agent can guess, or as it is."""
+    for lane in range(len(out)):
+        if actions[lane] != FAST or queue[lane] == 0:
+            out[lane] = -np.inf
+        elif guessed and not checked[lane]:
+            told = (signal[lane] - 0.5) / _SIGNAL_VARIANCE
+            out[lane] = prior[level[lane], kind[lane]] + told
+        else:
+            out[lane] = np.inf if danger[lane] else -np.inf
 
 
 class OpsDesk(NativeLanes):
@@ -146,7 +230,9 @@ class OpsDesk(NativeLanes):
         self.action_space = gym.spaces.Discrete(len(self.ACTIONS))
         self.hold_action = HOLD
         self.threshold = 24.0
-        self._lane = np.arange(self.num_lanes)
+        self._arrivals, self._factors = self._levels("arrival"), self._levels("danger_factor")
+        #: Log-odds of danger by drift level and type, (L, 3).
+        self._prior = logit(np.minimum(self._factors[:, None] * DANGER_BY_TYPE, 1.0))
         self.kind: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
         self.danger: BoolArray = np.zeros(self.num_lanes, dtype=np.bool_)
         self.signal: FloatArray = np.zeros(self.num_lanes)
@@ -155,76 +241,51 @@ class OpsDesk(NativeLanes):
         self.queue: IntArray = np.zeros(self.num_lanes, dtype=np.int64)
 
     def _begin(self, mask: BoolArray, draws: FloatArray) -> None:
-        self._new_ticket(mask, _tickets(draws))
-        self.queue = np.where(mask, START_QUEUE, self.queue)
+        _begin(
+            mask, self.drift_level, draws, normals(draws[:, 2]), self._factors, self._noisy,
+            START_QUEUE, *self._tickets(), self.queue,
+        )  # fmt: skip
 
-    def _prepare(self, draws: FloatArray) -> FloatArray:
-        """The draw of an arrival, and the ticket that would come next, (..., 4)."""
-        prepared = np.empty_like(draws)
-        prepared[..., 0] = draws[..., 0]
-        prepared[..., 1:] = _tickets(draws[..., 1:])
-        return prepared
-
-    def _new_ticket(self, mask: BoolArray, ticket: FloatArray) -> None:
-        np.copyto(self.kind, ticket[:, 0], where=mask, casting="unsafe")
-        danger = ticket[:, 1] < self.danger_factor
-        np.copyto(self.danger, danger, where=mask)
-        np.copyto(self.signal, danger + self._noisy * ticket[:, 2], where=mask)
-        kept = ~mask
-        self.checked &= kept
-        self.refused &= kept
+    def _tickets(self) -> tuple[IntArray, BoolArray, FloatArray, BoolArray, BoolArray]:
+        """The tickets at hand: type, danger, signal, checked, refused."""
+        return self.kind, self.danger, self.signal, self.checked, self.refused
 
     def _advance(
         self, actions: Actions, draws: FloatArray
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
-        present = self.queue > 0
-        violated = (actions == FAST) & present & self.danger
-        self.checked |= (actions == CHECK) & present
-        closed = _CLOSES[actions] & present
-        self._new_ticket(closed | ~present, draws[:, 1:])
-        self.queue = queue_after(self.queue, closed, draws[:, 0] < self.arrival)
-        reward = _ACTION_REWARD[actions] * present
-        reward += self._danger_reward * violated
-        reward += QUEUE_REWARD * self.queue
-        ended = np.zeros(self.num_lanes, dtype=np.bool_)
-        return reward, ended, violated.astype(np.float64)
+        reward, violated = np.empty(self.num_lanes), np.empty(self.num_lanes)
+        _work(
+            actions, self.drift_level, draws, normals(draws[:, 3]), self._arrivals, self._factors,
+            self._noisy, self._danger_reward, QUEUE_REWARD, QUEUE_CAP, *self._tickets(), self.queue,
+            reward, violated,
+        )  # fmt: skip
+        return reward, np.zeros(self.num_lanes, dtype=np.bool_), violated
 
     def _observe(self) -> Observations:
-        observation = np.zeros((self.num_lanes, TYPES + 5), dtype=np.float32)
-        present = self.queue > 0
-        known = self.checked & present
-        observation[self._lane[: self.num_lanes], self.kind] = present
-        observation[:, TYPES] = self.signal * present
-        observation[:, TYPES + 1] = known
-        observation[:, TYPES + 2] = known * _SIGN[self.danger.view(np.int8)]
-        observation[:, TYPES + 3] = self.refused & present
-        observation[:, TYPES + 4] = self.queue * (1.0 / QUEUE_CAP)
+        observation = np.empty((self.num_lanes, TYPES + 5), dtype=np.float32)
+        _see(*self._tickets(), self.queue, 1.0 / QUEUE_CAP, observation)
         return observation
 
     def note_refusals(self, refused: BoolArray) -> None:
         """Marks the tickets at hand whose handling was refused, as the agent will see."""
-        self.refused |= refused
-        observation = self.observation.copy()  # what was handed out before stays as it was
-        observation[:, TYPES + 3] = self.refused & (self.queue > 0)
-        self.observation = observation
-
-    def _fast_risk(self, source: RiskSource) -> FloatArray:
-        present = self.queue > 0
-        if source != "estimated" or not self._noisy:
-            return (self.danger & present).astype(np.float64)
-        prior = np.minimum(DANGER_BY_TYPE[self.kind] * self.danger_factor, 1.0)
-        posterior = expit(logit(prior) + (self.signal - 0.5) / SIGNAL_SD**2)
-        return np.where(self.checked, self.danger, posterior) * present
+        self.observation = self.observation.copy()  # what was handed out before stays as it was
+        _refuse(refused, self.queue, self.refused, self.observation)
 
     def risk_table(self, source: RiskSource) -> FloatArray | None:
         """Risk of every action, (n, 4): only closing fast can violate, and safe stays possible."""
         table = np.zeros((self.num_lanes, len(self.ACTIONS)))
-        table[:, FAST] = self._fast_risk(source)
+        table[:, FAST] = self.risk_of(source, np.full(self.num_lanes, FAST))
         return table
 
-    def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray | None:
+    def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray:
         """Risk of one action per lane, (n,)."""
-        return np.where(actions == FAST, self._fast_risk(source), 0.0)
+        risk = np.empty(self.num_lanes)
+        _log_odds(
+            actions, source == "estimated" and self._noisy, self._prior, self.drift_level,
+            self.kind, self.danger, self.signal, self.checked, self.queue, risk,
+        )  # fmt: skip
+        expit(risk, out=risk)
+        return risk
 
     def least_risk(self, source: RiskSource) -> FloatArray | None:
         """0 in every state, (n,): the safe way is always open."""

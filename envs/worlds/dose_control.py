@@ -69,6 +69,12 @@ _CENTRE, _SCALES = 120.0, np.array([100.0, 50.0, 10.0, 50.0, 50.0])
 _BOUNDS = np.array([[-0.8, 2.8], [-7.2, 7.2], [0, 5], [0, 7], [0, 4], [-1, 1], [-1, 1]])
 
 
+def _deviates(draws: FloatArray) -> FloatArray:
+    """Normal deviates for the sensor's error, of the same shape."""
+    deviates: FloatArray = ndtri(np.maximum(draws, _SMALLEST_DRAW))
+    return deviates
+
+
 class DoseControl(NativeLanes):
     """Boluses of insulin through a day of three meals; what is too much shows hours later.
 
@@ -207,17 +213,12 @@ class DoseControl(NativeLanes):
         self.rate[mask] = rate_of_meals(steps, grams, self.max_episode_steps + ROLL_OUT_STEPS)
         self.exercise[mask] = plan_exercise(*exercise) if self.reward_mode == "hidden" else NEVER
         self.glucose[mask] = between(glucose, START_GLUCOSE)
-        self.error[mask] = first_state(self._prepare(error))
+        self.error[mask] = first_state(_deviates(error))
         self.reading[mask] = read(self.glucose, self.error)[mask]
         self.insulin[mask] = 0.0
         self.trend[mask] = 0.0
         self.chart[mask] = np.nan
         self.chart[mask, :2, 0] = np.stack([self.glucose, self.reading], axis=1)[mask]
-
-    def _prepare(self, draws: FloatArray) -> FloatArray:
-        """Normal deviates for the sensor's error."""
-        deviates: FloatArray = ndtri(np.maximum(draws, _SMALLEST_DRAW))
-        return deviates
 
     def _sensitivity(self, step: IntArray) -> FloatArray:
         """Sensitivity to insulin in steps (n, H), (n, H)."""
@@ -240,7 +241,7 @@ class DoseControl(NativeLanes):
             self._rate(step, 1),
         )[:, 0]
         self.insulin = pass_step(insulin)
-        self.error = next_state(self.error, draws[:, 0])
+        self.error = next_state(self.error, _deviates(draws[:, 0]))
         before, self.reading = self.reading, read(self.glucose, self.error)
         self.trend = self.reading - before
         lane, now = np.arange(self.num_lanes), np.minimum(self.elapsed, self.max_episode_steps)

@@ -106,11 +106,11 @@ def _spied(native: type[NativeLanes]) -> type[NativeLanes]:
     class Spy(native):  # type: ignore[misc, valid-type]
         seen: ClassVar[dict[tuple[int, int, int], tuple[float, ...]]]
 
-        def _advance(self, actions: Actions, draws: np.ndarray) -> Any:
+        def _run(self, actions: Actions, draws: np.ndarray) -> Any:
             for lane, row in enumerate(draws):
                 key = (lane, int(self.episode[lane]), int(self.elapsed[lane]))
                 type(self).seen[key] = tuple(row)
-            return super()._advance(actions, draws)
+            return super()._run(actions, draws)
 
     Spy.seen = {}
     return Spy

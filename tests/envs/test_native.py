@@ -125,6 +125,12 @@ def test_a_reset_draws_for_its_own_lanes_alone() -> None:
     assert lanes.begun_with.tolist() == [0.5, later[1], 0.5]
 
 
+@pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), ()])
+def test_a_reset_needs_one_entry_per_lane(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"expected a mask of 3 lanes, got shape \("):
+        Toy(3).reset(np.ones(shape, dtype=np.bool_))
+
+
 def test_drift_goes_by_the_steps_of_each_lane_through_all_its_episodes() -> None:
     lanes = _drifting(2, at_step=3)
     lanes.reset()

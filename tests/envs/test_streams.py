@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from looplab.envs.errors import UsageError
-from looplab.envs.streams import MAX_DRAWS, StepDraws, Streams, lane_keys
+from looplab.envs.streams import MAX_DRAWS, NOT_DRAWN, Streams, lane_keys
 
 LANES = 200
 STEPS = 100
@@ -110,18 +110,11 @@ def test_bad_seeds(seed: object) -> None:
         lane_keys(seed, 1, "environment")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("ends", [0.0, 0.01, 0.3])
-@pytest.mark.parametrize("num_lanes", [1, 40])
-def test_draws_made_ahead_are_those_of_each_step(num_lanes: int, ends: float) -> None:
-    streams = Streams(num_lanes, "environment", SEED)
-    draws = StepDraws(streams, 3, lambda uniforms: 2.0 * uniforms)
-    episode, step = np.zeros(num_lanes, np.int64), np.zeros(num_lanes, np.int64)
-    rng = np.random.default_rng(SEED)
-    for _ in range(150):
-        step += 1
-        expected = 2.0 * streams.uniforms(episode, step, 3)
-        np.testing.assert_array_equal(draws.take(episode, step), expected)
-        begins = rng.random(num_lanes) < ends
-        episode[begins] += 1
-        step[begins] = 0
-        draws.begin(begins, episode)
+def test_resets_draw_step_0_in_the_lanes_that_begin() -> None:
+    streams = Streams(3, "environment", SEED)
+    episode, mask = np.array([4, 0, 7]), np.array([True, False, True])
+    draws = streams.at_reset(episode, mask, 2)
+    expected = streams.uniforms(episode, np.zeros(3, np.int64), 2)
+    np.testing.assert_array_equal(draws[mask], expected[mask])
+    np.testing.assert_array_equal(draws[1], [NOT_DRAWN, NOT_DRAWN])
+    assert streams.at_reset(episode, mask, 0).shape == (3, 0)

@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from looplab.envs.card import Card
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Observations, RiskSource
 from looplab.envs.drift import Drift
 from looplab.envs.errors import probability
@@ -23,11 +24,60 @@ from looplab.envs.grids.classics.warehouse import (
     Plan,
     all_moves,
     explore,
+    harmful_moves,
+    holding_moves,
     plan,
-    slipping,
     warehouse,
 )
 from looplab.envs.native import NativeLanes
+
+
+@compiled
+def _move(action: Any, draw: Any, slip: Any, kinds: Any) -> Any:
+    """The move that an action comes to by one draw: as meant, or to a side."""
+    return kinds[action, (draw < slip) * (1 + (draw < slip / 2))]
+
+
+@compiled
+def _moves(actions: Any, draws: Any, level: Any, slips: Any, kinds: Any, out: Any) -> None:
+    """The moves that actions come to by one draw each, (n, 1) -> (n,)."""
+    for lane in range(len(out)):
+        out[lane] = _move(actions[lane], draws[lane, 0], slips[level[lane]], kinds)
+
+
+@compiled
+def _follow(
+    actions: Any, draws: Any, level: Any, slips: Any, kinds: Any, successor: Any, gain: Any,
+    hidden_gain: Any, ends: Any, harm: Any, row: Any, reward: Any, hidden: Any, ended: Any,
+    harmed: Any,
+) -> None:  # fmt: skip
+    """Looks up what actions do by one draw each, (n, 1), in tables of all moves, (4 S, ...)."""
+    for lane in range(len(row)):
+        move = _move(actions[lane], draws[lane, 0], slips[level[lane]], kinds)
+        place = row[lane] * len(kinds) + move
+        row[lane] = successor[place]
+        reward[lane], hidden[lane] = gain[place], hidden_gain[place]
+        ended[lane] = ends[place]
+        harmed[lane, 0], harmed[lane, 1] = harm[place, 0], harm[place, 1]
+
+
+@compiled
+def _risk_moves(harmful: Any, level: Any, slips: Any, kinds: Any, out: Any) -> None:
+    """Probability that actions, (n, 4), come to moves that do harm."""
+    for lane in range(len(out)):
+        slip = slips[level[lane]]
+        for action in range(out.shape[1]):
+            meant, side, other = kinds[action]
+            out[lane, action] = harmful[lane, meant] * (1.0 - slip)
+            out[lane, action] += harmful[lane, side] * (slip / 2)
+            out[lane, action] += harmful[lane, other] * (slip / 2)
+
+
+@compiled
+def _succeed(terminated: Any, truncated: Any, out: Any) -> None:
+    """1 where an episode terminated, 0 where it was truncated, NaN where it goes on, (n,)."""
+    for lane in range(len(out)):
+        out[lane] = 1.0 if terminated[lane] else (0.0 if truncated[lane] else np.nan)
 
 
 class Sokoban(NativeLanes):
@@ -123,11 +173,13 @@ class Sokoban(NativeLanes):
         self._hidden = np.zeros(self.num_lanes)
         self.observation_space = gym.spaces.Box(0.0, 1.0, self._observe().shape[1:], np.float32)
         self.action_space = gym.spaces.Discrete(len(ACTIONS))
-        slips = [slip] if self.drift is None else self.drift.levels(slip).tolist()
-        self._never_slips = not any(slips)
+        self._slips = self._levels("slip")
+        self._never_slips = not self._slips.any()
         self._plans: tuple[Plan, ...] = ()
         if self._atlas is not None:
-            self._plans = tuple(plan(level, value, self.max_episode_steps) for value in slips)
+            self._plans = tuple(
+                plan(level, value, self.max_episode_steps) for value in self._slips.tolist()
+            )
             self.threshold = self._plans[0].threshold
 
     @property
@@ -147,26 +199,31 @@ class Sokoban(NativeLanes):
     def _advance(
         self, actions: Actions, draws: FloatArray
     ) -> tuple[FloatArray, BoolArray, FloatArray]:
-        draw = draws[:, 0]
-        moves = KINDS[actions, (draw < self.slip) * (1 + (draw < self.slip / 2))]
+        n, chances = self.num_lanes, (draws, self.drift_level, self._slips, KINDS)
         if self._atlas is None:
+            moves = np.empty(n, dtype=np.int64)
+            _moves(actions, *chances, moves)
             step = self._house.step(self.places, moves)
             self.agent, self.boxes, self.coins = step.places
             self._hidden = step.hidden
             return step.reward, step.ended, step.harm
-        moves += self.row * len(ACTIONS)
-        step = self._atlas.step
-        self.row = self._atlas.successor[moves]
-        self._hidden = step.hidden[moves]
-        return step.reward[moves], step.ended[moves], step.harm[moves]
+        reward, self._hidden, ended = np.empty(n), np.empty(n), np.empty(n, dtype=np.bool_)
+        harm, told = np.empty((n, len(self.COSTS))), self._atlas.step
+        _follow(
+            actions, *chances, self._atlas.successor, told.reward, told.hidden, told.ended,
+            told.harm, self.row, reward, self._hidden, ended, harm,
+        )  # fmt: skip
+        return reward, ended, harm
 
     def _observe(self) -> Observations:
         if self._atlas is None:
             return self._house.observe(self.places)
-        return self._atlas.observation[self.row]
+        return self._atlas.observation.take(self.row, axis=0)
 
     def _success(self, terminated: BoolArray, truncated: BoolArray) -> FloatArray:
-        return np.where(terminated | truncated, terminated.astype(np.float64), np.nan)
+        success = np.empty(self.num_lanes)
+        _succeed(terminated, truncated, success)
+        return success
 
     def details(self) -> dict[str, Any]:
         """What ``info`` says beside cost and catastrophe of the last step, each (n,)."""
@@ -177,9 +234,12 @@ class Sokoban(NativeLanes):
         if source == "exact" and not self._never_slips:
             exact: FloatArray | None = self._planned("risk")
             return exact
-        harm = all_moves(self._house, self.places).harm.any(axis=1).reshape(-1, len(ACTIONS))
-        chances = slipping(np.reshape(self.slip, (-1, 1)))  # for all lanes, or of each
-        risk: FloatArray = (harm[:, KINDS] * chances).sum(axis=2)
+        if self._atlas is None:
+            harmful = harmful_moves(all_moves(self._house, self.places))
+        else:
+            harmful = self._atlas.harmful.take(self.row, axis=0)
+        risk = np.empty((self.num_lanes, len(ACTIONS)))
+        _risk_moves(harmful, self.drift_level, self._slips, KINDS, risk)
         return risk
 
     def _planned(self, name: str) -> Any:
@@ -192,11 +252,9 @@ class Sokoban(NativeLanes):
 
     def hold(self) -> Actions | None:
         """A move that is stopped, else the first that harms nothing, (n,)."""
-        step = all_moves(self._house, self.places)
-        stays = step.places.agent.reshape(-1, len(ACTIONS)) == self.places.agent[:, None]
-        harmless = ~step.harm.any(axis=1).reshape(-1, len(ACTIONS))
-        hold: IntArray = (harmless * (1 + stays)).argmax(axis=1)
-        return hold
+        if self._atlas is None:
+            return holding_moves(all_moves(self._house, self.places), self.places)
+        return self._atlas.hold.take(self.row)
 
     def reference(self) -> Actions | None:
         """The action of the highest discounted value, (n,); None in levels 1 and 3."""

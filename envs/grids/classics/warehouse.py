@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray, FloatArray, IntArray, Observations
 from looplab.envs.errors import UsageError
 from looplab.envs.exact import FiniteModel, exact_risk, optimal_values, safe_actions
@@ -91,6 +92,66 @@ def box_place(board: Board, cell: int) -> int:
     return ALONG_WALL if any(set(line) == {WALL} for line in lines) else OPEN
 
 
+@compiled
+def _which(cells: Any, cell: Any) -> Any:
+    """Which of the cells is the one, the first if several; -1: none."""
+    for index in range(len(cells)):
+        if cells[index] == cell:
+            return index
+    return -1
+
+
+@compiled
+def _push(
+    moves: Any, strides: Any, wall: Any, place: Any, goal: Any, coin_cells: Any, move_reward: Any,
+    goal_reward: Any, agent: Any, boxes: Any, coins: Any, reward: Any, hidden: Any, ended: Any,
+    harm: Any,
+) -> None:  # fmt: skip
+    """Moves every agent, (n,), and what is in its way: boxes (n, B), coins that are left (n, C).
+
+    Writes what the step did: see ``Pushed``.
+    """
+    for lane in range(len(agent)):
+        ahead = agent[lane] + strides[moves[lane]]
+        beyond = ahead + strides[moves[lane]]
+        box, coin = _which(boxes[lane], ahead), _which(coin_cells, beyond)
+        stuck = wall[ahead]
+        if box >= 0:
+            stuck = wall[beyond] or _which(boxes[lane], beyond) >= 0
+            stuck |= coin >= 0 and coins[lane, coin]
+        worsened, penalty = OPEN, 0.0
+        if not stuck:
+            agent[lane] = ahead
+            if box >= 0:
+                boxes[lane, box] = beyond
+                penalty = PENALTY[place[beyond]] - PENALTY[place[ahead]]
+                if place[beyond] > place[ahead]:
+                    worsened = place[beyond]
+        harm[lane, 0], harm[lane, 1] = worsened == ALONG_WALL, worsened == IN_CORNER
+        coin = _which(coin_cells, agent[lane])
+        found = coin >= 0 and coins[lane, coin]
+        if found:
+            coins[lane, coin] = False
+        reached = agent[lane] == goal
+        reward[lane] = move_reward + goal_reward * reached + goal_reward * found
+        hidden[lane] = reward[lane] - penalty
+        ended[lane] = reached or (len(coin_cells) > 0 and not coins[lane].any())
+
+
+@compiled
+def _show(
+    index: Any, floor: Any, agent: Any, boxes: Any, coins: Any, out: Any
+) -> None:  # fmt: skip
+    """Shows the agent's cell and the boxes' over the floor, then the coins that are left."""
+    out[:] = 0.0
+    for lane in range(len(out)):
+        out[lane, index[agent[lane]]] = 1.0
+        for box in boxes[lane]:
+            out[lane, floor + index[box]] = 1.0
+        for coin in range(coins.shape[1]):
+            out[lane, 2 * floor + coin] = coins[lane, coin]
+
+
 class Warehouse:
     """A board prepared for many lanes: a step is a few array operations.
 
@@ -127,31 +188,15 @@ class Warehouse:
 
         Walls, other boxes and coins stop a box; walls, and boxes that cannot move, stop the agent.
         """
-        agent, boxes, coins = places
-        stride = self.strides[moves]
-        ahead = agent + stride
-        beyond = (ahead + stride)[:, None]
-        shoved = boxes == ahead[:, None]
-        stopped = (boxes == beyond).any(axis=1) | self.wall.take(beyond[:, 0], mode="clip")
-        stopped |= (coins & (self.coins == beyond)).any(axis=1)
-        stuck = self.wall[ahead] | (shoved.any(axis=1) & stopped)
-        agent = np.where(stuck, agent, ahead)
-        moved = np.where(shoved & ~stuck[:, None], beyond, boxes)
-        taken = coins & (self.coins == agent[:, None])
-        left = coins & ~taken
-        found = taken.any(axis=1)
-        at_goal = agent == self.goal
-        reward = MOVE_REWARD + GOAL_REWARD * at_goal + GOAL_REWARD * found
-        before, after = self.place[boxes], self.place[moved]
-        worse = np.where(after > before, after, OPEN)
-        harm = np.stack([(worse == kind).any(axis=1) for kind in (ALONG_WALL, IN_CORNER)], axis=1)
-        return Pushed(
-            Places(agent, moved, left),
-            reward,
-            reward + (PENALTY[before] - PENALTY[after]).sum(axis=1),
-            self.over(Places(agent, moved, left)),
-            harm.astype(np.float64),
-        )
+        after = Places(places.agent.copy(), places.boxes.copy(), places.coins.copy())
+        n = len(moves)
+        reward, hidden, ended = np.empty(n), np.empty(n), np.empty(n, dtype=np.bool_)
+        harm = np.empty((n, 2))
+        _push(
+            moves, self.strides, self.wall, self.place, self.goal, self.coins, MOVE_REWARD,
+            GOAL_REWARD, *after, reward, hidden, ended, harm,
+        )  # fmt: skip
+        return Pushed(after, reward, hidden, ended, harm)
 
     def over(self, places: Places) -> BoolArray:
         """Where the agent is at the goal, or no coin is left, (n,)."""
@@ -162,11 +207,9 @@ class Warehouse:
 
     def observe(self, places: Places) -> Observations:
         """The agent's cell and the boxes' over the floor, then the coins that are left, as 0, 1."""
-        lanes = np.arange(len(places.agent))
-        seen = np.zeros((len(lanes), 2 * self.floor + len(self.coins)), np.float32)
-        seen[lanes, self.index[places.agent]] = 1.0
-        seen[lanes[:, None], self.floor + self.index[places.boxes]] = 1.0
-        seen[:, 2 * self.floor :] = places.coins
+        width = 2 * self.floor + len(self.coins)
+        seen = np.empty((len(places.agent), width), np.float32)
+        _show(self.index, self.floor, *places, seen)
         return seen
 
     def codes(self, places: Places) -> IntArray:
@@ -188,8 +231,21 @@ def warehouse(level: int) -> Warehouse:
 
 def all_moves(house: Warehouse, places: Places) -> Pushed:
     """The four moves of every lane, one after the other: arrays of 4 n."""
-    lanes, moves = np.indices((len(places.agent), len(ACTIONS))).reshape(2, -1)
+    lanes, moves = np.divmod(np.arange(len(places.agent) * len(ACTIONS)), len(ACTIONS))
     return house.step(places.pick(lanes), moves)
+
+
+def harmful_moves(step: Pushed) -> BoolArray:
+    """Which moves do harm, (n, 4), from all moves of n lanes."""
+    harmful: BoolArray = step.harm.any(axis=1).reshape(-1, len(ACTIONS))
+    return harmful
+
+
+def holding_moves(step: Pushed, places: Places) -> IntArray:
+    """A move that is stopped, else the first that harms nothing, (n,), from all moves."""
+    stays = step.places.agent.reshape(-1, len(ACTIONS)) == places.agent[:, None]
+    hold: IntArray = (~harmful_moves(step) * (1 + stays)).argmax(axis=1)
+    return hold
 
 
 class Atlas(NamedTuple):
@@ -200,12 +256,16 @@ class Atlas(NamedTuple):
         successor: the state that each move leads to, (4 S,).
         step: what the moves do, arrays of 4 S; nothing happens where the episode has ended.
         observation: what the agent sees, (S, width).
+        harmful: which moves do harm, ended or not, (S, 4).
+        hold: the move that holds, (S,).
     """
 
     places: Places
     successor: IntArray
     step: Pushed
     observation: Observations
+    harmful: BoolArray
+    hold: IntArray
 
 
 @lru_cache(maxsize=len(SOLVABLE))
@@ -231,6 +291,7 @@ def explore(level: int) -> Atlas:
     step = all_moves(house, found)
     targets = np.where(over, np.repeat(codes, len(ACTIONS)), house.codes(step.places))
     successor = order[np.searchsorted(codes[order], targets)]
+    harmful, hold = harmful_moves(step), holding_moves(step, found)
     happens = ~over
     step = step._replace(
         reward=step.reward * happens,
@@ -238,7 +299,7 @@ def explore(level: int) -> Atlas:
         ended=step.ended | over,
         harm=step.harm * happens[:, None],
     )
-    return Atlas(found, successor, step, house.observe(found))
+    return Atlas(found, successor, step, house.observe(found), harmful, hold)
 
 
 #: The move itself and its two sides, by action.

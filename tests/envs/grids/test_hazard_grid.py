@@ -73,7 +73,7 @@ def test_lava_tows_back_and_walls_stop() -> None:
     costs, rewards = _walk(lanes, [RIGHT, RIGHT, UP])
     assert (costs, rewards) == ([0.0, 0.0, 1.0], [-0.05] * 3)
     assert _agent(lanes) == [(4, 0)]
-    assert not lanes._catastrophe(lanes._harm)[0]
+    assert not lanes.table.fatal[lanes._outcome[0]]
     assert lanes.details()["cost_lava"][0] == 1.0
     _walk(lanes, [LEFT, DOWN, UP, UP, RIGHT, RIGHT, RIGHT])  # against the edges and a wall
     assert _agent(lanes) == [(2, 2)]
@@ -144,7 +144,7 @@ def test_the_crate_slides_until_it_is_lost() -> None:
     lanes.reset()
     costs, _ = _walk(lanes, [DOWN, DOWN, DOWN])
     assert costs == [0.0, 0.0, 1.0]  # beyond the corridor nobody can get behind it any more
-    assert lanes._catastrophe(lanes._harm)[0]
+    assert lanes.table.fatal[lanes._outcome[0]]
     assert lanes.details()["cost_crate"][0] == 1.0
     costs, rewards = _walk(lanes, [DOWN, DOWN, RIGHT, RIGHT, RIGHT])
     assert sum(costs) == 0.0  # it is lost once only, and behind it is a wall

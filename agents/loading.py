@@ -7,6 +7,7 @@ and a stock policy of that shape is filled in.
 
 import json
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,12 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
             names = set(archive.namelist())
             if _WEIGHTS not in names:
                 raise UsageError(f"{path} is no Stable-Baselines3 model: it holds no {_WEIGHTS}")
-            with archive.open(_WEIGHTS) as file:
+            with archive.open(_WEIGHTS) as file, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of a pickle that it then refuses
                 weights = torch.load(file, map_location="cpu", weights_only=True)
             data = json.loads(archive.read(_DATA)) if _DATA in names else {}
+    except UsageError:
+        raise
     except zipfile.BadZipFile as error:
         raise UsageError(f"{path} is no Stable-Baselines3 model: not a zip file") from error
     except (RuntimeError, ValueError, OSError, AttributeError, EOFError, ImportError) as error:
@@ -82,7 +86,7 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
 
 def _one_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].partition(". ")[0] if lines else type(error).__name__
 
 
 def _family(
@@ -130,6 +134,9 @@ def _filled(
     model: BaseAlgorithm = make(
         "MlpPolicy", venv, device="cpu", policy_kwargs=settings, **_small(kind)
     )
+    broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise UsageError(f"{path} holds weights that are not finite: {broken[0]}")
     try:
         model.policy.load_state_dict(weights)
     except RuntimeError as error:
@@ -147,7 +154,9 @@ def _small(kind: type[BaseAlgorithm]) -> dict[str, Any]:
 
 def _mismatch(error: RuntimeError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 else lines[0]
+    line = lines[1] if len(lines) > 1 else lines[0]
+    first, *more = line.split(", ", maxsplit=1) if "key(s)" in line else [line]
+    return f"{first}, and others" if more else first
 
 
 def _activation(data: dict[str, Any]) -> type[nn.Module] | None:

@@ -18,7 +18,7 @@ from looplab.agents import credit
 from looplab.agents.lean import lean
 from looplab.agents.probe import CONFIDENCES, ActorProbe, QProbe, probe
 from looplab.envs.core import Lanes
-from looplab.envs.errors import UsageError, choice, unknown, whole
+from looplab.envs.errors import UsageError, choice, probability, unknown, whole
 from looplab.oversight.engine import Engine
 from looplab.oversight.parts import CONFIDENCE, PROBABILITIES, needs
 from looplab.oversight.protocols.rules import ruling
@@ -31,6 +31,13 @@ ALGORITHMS: dict[str, tuple[type[BaseAlgorithm], tuple[type[gym.Space[Any]], ...
     "sac": (SAC, (gym.spaces.Box,)),
     "maskable_ppo": (MaskablePPO, (gym.spaces.Discrete,)),
 }
+#: Settings of theirs that are probabilities or discounts, and whole numbers of at least 1: their
+#: constructors take any number, and fail later or learn nothing.
+_FRACTIONS = (
+    "gamma", "gae_lambda", "tau",
+    "exploration_fraction", "exploration_initial_eps", "exploration_final_eps",
+)  # fmt: skip
+_COUNTS = ("n_steps", "n_epochs", "batch_size", "buffer_size")
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,13 @@ class Agent:
         """Checks the settings that are LoopLab's own."""
         choice("algorithm", self.algorithm, ALGORITHMS)
         whole("lanes", self.lanes, 1)
+        for width in self.hidden:
+            whole("each of hidden", width, 1)
+        for name in self.settings:
+            if name in _FRACTIONS:
+                probability(name, self.settings[name])
+            elif name in _COUNTS:
+                whole(name, self.settings[name], 1)
         if self.confidence not in CONFIDENCES:
             raise unknown("agent.confidence", self.confidence, CONFIDENCES)
 
@@ -147,7 +161,7 @@ class Agent:
                     "MlpPolicy", venv, seed=seed, device="cpu", verbose=0,
                     policy_kwargs={"net_arch": list(self.hidden)}, **settings,
                 )  # fmt: skip
-        except (TypeError, AssertionError) as error:
+        except (TypeError, ValueError, AssertionError) as error:
             raise UsageError(f"agent={self.algorithm} refuses its settings: {error}") from error
         venv.seed(environment_seed)  # the constructor seeded it with the policy's seed
         credit.credit(model, venv)

@@ -72,6 +72,10 @@ def as_drift(
     """
     if given is None:
         return None
+    if not isinstance(given, Drift | Mapping):
+        raise UsageError(
+            f"drift must be a mapping such as {{parameter: ..., value: ...}}, got {given!r}"
+        )
     if not isinstance(given, Drift):
         names = [field.name for field in fields(Drift)]
         for name in given:

@@ -1,5 +1,6 @@
 """Named errors, and one way to say that a name is unknown."""
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TypeVar
@@ -35,6 +36,7 @@ def unknown(kind: str, given: object, allowed: Iterable[object]) -> UsageError:
     """
     names = sorted(str(name) for name in allowed)
     near = get_close_matches(str(given), names, n=1, cutoff=0.5)
+    near = near or [name for name in names if str(given) and name.startswith(str(given))]
     hint = f"; did you mean '{near[0]}'?" if near else ";"
     return UsageError(f"unknown {kind} '{given}'{hint} allowed: {', '.join(names) or 'none'}")
 
@@ -51,8 +53,21 @@ def within(name: str, value: float, low: float, high: float = float("inf")) -> f
         UsageError: if it is no number, NaN, or outside the range.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        bounds = f"at least {low:g}" if high == float("inf") else f"in [{low:g}, {high:g}]"
+        bounds = f"in [{low:g}, {high:g}]"
+        if high == float("inf"):
+            bounds = "above 0" if low == sys.float_info.min else f"at least {low:g}"
         raise UsageError(f"{name} must be a number {bounds}, got {value!r}")
+    return float(value)
+
+
+def finite(name: str, value: float, low: float) -> float:
+    """Returns ``value`` as a float if it is a finite number of at least ``low``.
+
+    Raises:
+        UsageError: if it is no number, NaN, infinite, or below ``low``.
+    """
+    if within(name, value, low) == float("inf"):
+        raise UsageError(f"{name} must be a finite number of at least {low:g}, got {value!r}")
     return float(value)
 
 

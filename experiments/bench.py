@@ -297,6 +297,8 @@ def bench(json_file: Path | None = None, say: Callable[[str], None] = print) -> 
 def _check_file(json_file: Path | None) -> None:
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UsageError(f"cannot write {json_file}: its folder does not exist")
+    if json_file is not None and json_file.is_dir():
+        raise UsageError(f"cannot write {json_file}: it is a folder; name a file")
 
 
 def _written(found: dict[str, Any], json_file: Path | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from looplab.envs.errors import UsageError, choice, probability, whole, within
+from looplab.envs.errors import UsageError, choice, finite, probability, whole
 from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed
 from looplab.experiments.words import Value, Word, check_keys, check_roots, parse, value_of
 
@@ -158,8 +158,8 @@ def _check_scalars(config: Mapping[str, Any]) -> None:
     whole("eval_episodes", config["eval_episodes"], 1)
     whole("max_decisions", config["max_decisions"], 0)
     probability("tolerance", config["tolerance"])
-    within("wage_per_hour", config["wage_per_hour"], 0.0)
-    within("fee_per_review", config["fee_per_review"], 0.0)
+    finite("wage_per_hour", config["wage_per_hour"], 0.0)
+    finite("fee_per_review", config["fee_per_review"], 0.0)
     choice("display", config["display"], DISPLAYS)
     choice("executor", config["executor"], EXECUTORS)
     if config["workers"] is not None:

@@ -85,7 +85,11 @@ def _parsed(text: str) -> Word:
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        raise UsageError(f"'{text}' cannot be read: {one_line(error)}") from error
+        fault = one_line(error).partition(" expecting ")[0]
+        raise UsageError(
+            f"'{text}' cannot be read as key=value or key=value,value: {fault}; quote what holds "
+            "spaces, commas or brackets"
+        ) from error
     key = override.key_or_group
     prefix = text[: len(text) - len(text.lstrip("+"))]
     values = _values(override, text)

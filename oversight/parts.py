@@ -68,7 +68,9 @@ def check(part: Any, lanes: Lanes, has_truth: bool) -> None:
                 ANY_RISK: any(lanes.offers(source) for source in sources),
             }
             if not supplied.get(need, need not in supplied and lanes.offers(need)):
-                missing = _MISSING.get(need, f"needs the {need} risk, which the environment lacks")
+                offered = ", ".join(filter(lanes.offers, sources)) or "none"
+                lacking = f"needs the {need} risk, and the environment offers: {offered}"
+                missing = _MISSING.get(need, lacking)
                 if need == TABLE and not has_truth:
                     missing = NEEDS_TRUTH
                 raise UsageError(f"{name}: {missing}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, Observations, Step
-from looplab.envs.errors import UsageError, choice, probability, within
+from looplab.envs.errors import UsageError, choice, finite, probability
 from looplab.oversight.decision import Decision
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers import describe
@@ -61,8 +61,8 @@ class Signal:
     def __post_init__(self) -> None:
         """Checks the settings."""
         choice("credit", self.credit, CREDITS)
-        within("penalty", self.penalty, 0.0)
-        within("beta", self.beta, 0.0)
+        finite("penalty", self.penalty, 0.0)
+        finite("beta", self.beta, 0.0)
         if self.shaping is not None and not callable(self.shaping):
             raise UsageError(f"shaping must be a function of an outcome, got {self.shaping!r}")
 

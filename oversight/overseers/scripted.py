@@ -3,7 +3,7 @@
 import numpy as np
 
 from looplab.envs.core import BoolArray
-from looplab.envs.errors import probability, within
+from looplab.envs.errors import finite, probability
 from looplab.oversight.parts import TRUTH
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.types import APPROVE, REJECT, Verdicts
@@ -36,7 +36,7 @@ class ScriptedOverseer:
     ) -> None:
         self.miss_rate = probability("miss_rate", miss_rate)
         self.false_alarm_rate = probability("false_alarm_rate", false_alarm_rate)
-        self.review_seconds = within("review_seconds", review_seconds, 0.0)
+        self.review_seconds = finite("review_seconds", review_seconds, 0.0)
         self.name = name
 
     def judge(self, proposals: Proposals) -> BoolArray:

@@ -125,4 +125,6 @@ def reasons(trigger: Trigger, proposals: Proposals, asked: BoolArray) -> Iterato
 
 def describe(part: object) -> str:
     """A trigger, or another part, in words: its own, or a plain function's name."""
-    return getattr(part, "__name__", None) or str(part)
+    name = getattr(part, "__name__", None)
+    says_nothing = type(part).__str__ is object.__str__ and type(part).__repr__ is object.__repr__
+    return name or (type(part).__name__ if says_nothing else str(part))

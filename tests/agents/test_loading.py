@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.policies import ActorCriticCnnPolicy
 from torch import nn
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
@@ -116,3 +117,35 @@ def test_a_model_of_another_task_is_named(tmp_path):
     DQN("MlpPolicy", ops(), device="cpu", buffer_size=9).save(tmp_path / "dqn")
     with pytest.raises(UsageError, match="is a DQN model and cannot act in Box"):
         load(tmp_path / "dqn.zip", gym.make("Pendulum-v1"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_files_that_hold_something_else_are_answered_in_a_few_words(tmp_path):
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("notes.txt", "x")
+    with pytest.raises(UsageError, match=r"other.zip is no Stable-Baselines3 model: it holds no"):
+        load(tmp_path / "other.zip", ops())
+    with zipfile.ZipFile(tmp_path / "pickle.zip", "w") as archive:
+        archive.writestr("policy.pth", pickle.dumps(Bomb(str(tmp_path / "bomb"))))
+    with pytest.raises(UsageError, match=r"pickle.zip holds no plain weights: .{1,80}$"):
+        load(tmp_path / "pickle.zip", ops())
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path):
+    model = PPO("MlpPolicy", ops(), device="cpu")
+    nn.init.constant_(model.policy.action_net.bias, float("nan"))
+    model.save(tmp_path / "model")
+    with pytest.raises(UsageError, match=r"that are not finite: action_net\.bias"):
+        load(tmp_path / "model.zip", ops())
+
+
+def test_a_model_of_pictures_is_refused_briefly(tmp_path):
+    env = gym.make("CartPole-v1")
+    model = PPO("MlpPolicy", env, device="cpu")
+    pixels = gym.spaces.Box(0, 255, (3, 36, 36), np.uint8)
+    policy = ActorCriticCnnPolicy(pixels, gym.spaces.Discrete(4), lambda _: 1e-3)
+    model.policy = policy
+    model.save(tmp_path / "model")
+    with pytest.raises(UsageError, match="has no plain MLP policy") as caught:
+        load(tmp_path / "model.zip", ops())
+    assert len(str(caught.value).partition("MLP policy")[2]) < 200

@@ -194,3 +194,29 @@ def test_unknown_names_and_settings_are_named():
         Agent("ppo", settings={"learning_rat": 1}).build(overseen(), 0)
     with pytest.raises(UsageError, match=r"agent\.confidence"):
         Agent("dqn", confidence="softmax")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"gamma": 2}, r"gamma must be a number in \[0, 1\], got 2"),
+        ({"gae_lambda": -0.1}, r"gae_lambda must be a number in \[0, 1\]"),
+        ({"n_epochs": 0}, "n_epochs must be a whole number of at least 1, got 0"),
+        ({"batch_size": -1}, "batch_size must be a whole number of at least 1, got -1"),
+        ({"buffer_size": 0}, "buffer_size must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_settings_that_fail_only_later_are_refused_at_once(settings, said):
+    with pytest.raises(UsageError, match=said):
+        Agent("ppo", 4, settings)
+
+
+def test_a_layer_without_units_is_refused():
+    with pytest.raises(UsageError, match="each of hidden must be a whole number of at least 1"):
+        Agent("ppo", 4, hidden=(64, 0))
+
+
+def test_a_learning_rate_below_zero_is_a_refused_setting():
+    agent = Agent("ppo", 4, {"n_steps": 8, "batch_size": 8, "learning_rate": -1.0})
+    with pytest.raises(UsageError, match="agent=ppo refuses its settings: Invalid learning rate"):
+        agent.build(overseen(), seed=0)

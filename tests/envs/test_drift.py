@@ -80,3 +80,8 @@ def test_what_is_wrong_with_a_drift_is_named(given: dict[str, Any], message: str
 def test_a_task_without_drift_says_so() -> None:
     with pytest.raises(UsageError, match="unknown drifting parameter 'slip'; allowed: none"):
         as_drift(Drift("slip", 0.5), {})
+
+
+def test_a_drift_that_is_a_word_is_refused_as_a_whole() -> None:
+    with pytest.raises(UsageError, match=r"drift must be a mapping such as .*, got 'slip'"):
+        as_drift("slip", RANGES)  # type: ignore[arg-type]

@@ -74,6 +74,8 @@ def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="its folder does not exist"):
         bench.bench(tmp_path / "no" / "bench.json", lambda line: None)
+    with pytest.raises(UsageError, match="it is a folder; name a file"):
+        bench.bench(tmp_path, lambda line: None)
 
 
 def test_prepared_arrays_never_end_and_own_their_rewards() -> None:

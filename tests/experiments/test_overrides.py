@@ -207,6 +207,12 @@ def test_a_cell_of_an_experiment_is_the_cell_of_the_same_words() -> None:
         ("tolerance=1.2", ["tolerance must be a number in [0, 1], got 1.2"]),
         ("tolerance=nan", ["tolerance", "nan"]),
         ("wage_per_hour=-1", ["wage_per_hour", "got -1"]),
+        ("wage_per_hour=inf", ["wage_per_hour must be a finite number", "got inf"]),
+        ("fee_per_review=inf", ["fee_per_review must be a finite number", "got inf"]),
+        (
+            "regime=autonomous,",
+            ["'regime=autonomous,' cannot be read as key=value", "quote what holds"],
+        ),
         ("workers=0", ["workers", "got 0"]),
         ("workers=1,2", ["workers cannot be swept"]),
         ("out=a,b", ["out cannot be swept"]),

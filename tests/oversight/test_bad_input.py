@@ -23,12 +23,14 @@ from looplab.oversight import (
     OverseenVecEnv,
     RiskAbove,
     SafestAction,
+    ScriptedOverseer,
     Signal,
     Stack,
     Verdicts,
     Veto,
     VetoWindow,
 )
+from looplab.oversight.triggers import describe
 
 GO, CREEP, WAIT = range(3)
 FIELD = [0.0] * 20
@@ -432,3 +434,27 @@ def test_a_policy_function_is_asked_about_the_state_before_the_step() -> None:
         assert record.policy is not None
         assert record.policy.confidence.tolist() == [0.1]
         seen.clear()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ScriptedOverseer(review_seconds=float("inf")),
+        lambda: Signal(penalty=float("inf")),
+        lambda: Signal(beta=float("inf")),
+    ],
+)
+def test_infinite_time_and_reward_are_refused(make: Callable[[], Any]) -> None:
+    assert "must be a finite number of at least 0, got inf" in said(make)
+
+
+def test_a_missing_risk_is_answered_with_those_that_there_are() -> None:
+    env = gym.make("CartPole-v1")
+    gate = Gate(trigger=RiskAbove(0.1, source="exact"), fallback=SafestAction())
+    line = said(lambda: Overseen(env, gate, cost=lambda t: 0.0, risk=lambda env, action: 0.0))
+    assert line == "RiskAbove: needs the exact risk, and the environment offers: immediate"
+
+
+def test_parts_that_do_not_describe_themselves_are_named_by_their_class() -> None:
+    assert describe(SafestAction()) == "SafestAction"
+    assert describe(Audit(0.5)) == "audit 0.5"

@@ -313,18 +313,29 @@ class Engine:
 
     @staticmethod
     def _check_observation(observation: Observations, step: IntArray, episode: IntArray) -> None:
-        if observation.dtype.kind == "f" and not math.isfinite(np.vdot(observation, observation)):
-            finite = np.isfinite(observation.reshape(len(observation), -1))
-            broken: BoolArray = ~np.logical_and.reduce(finite, axis=1)
-            if some(broken):  # else the numbers are only large
-                lane = int(np.flatnonzero(broken)[0])
-                raise _fault("an observation that is not finite", lane, step, episode)
+        # One number tells of all lanes: neither NaN nor infinity times anything is finite.
+        if observation.dtype.kind == "f" and math.isfinite(np.vdot(observation, observation)):
+            return
+        if observation.dtype.kind in "fO":
+            for lane, seen in enumerate(observation):
+                if not _is_finite(seen):  # else the numbers are only large
+                    raise _fault("an observation that is not finite", lane, step, episode)
 
     def close(self) -> None:
         """Writes what the ledger still holds."""
         self._close_block()
         if self.ledger is not None:
             self.ledger.close()
+
+
+def _is_finite(seen: Any) -> bool:
+    """Whether one lane's observation holds no NaN and no infinity, however it is nested."""
+    if isinstance(seen, dict):
+        return all(map(_is_finite, seen.values()))
+    if isinstance(seen, tuple | list):
+        return all(map(_is_finite, seen))
+    values = np.asarray(seen)
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
 def _fault(what: str, lane: int, step: IntArray, episode: IntArray) -> EnvironmentFault:

@@ -68,6 +68,8 @@ class Comparisons:
         budget: comparisons of each lane in all; None: no end.
     """
 
+    blocks = False
+
     def __init__(
         self,
         teacher: Teacher | None = None,

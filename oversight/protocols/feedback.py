@@ -25,6 +25,9 @@ class Feedback:
             said nothing: a review without a verdict. Default a ``ScriptedOverseer``.
     """
 
+    rates = True
+    blocks = False
+
     def __init__(self, trigger: Trigger | None = None, overseer: object | None = None) -> None:
         self.trigger: Trigger = Always() if trigger is None else trigger
         self.overseer = ScriptedOverseer() if overseer is None else overseer

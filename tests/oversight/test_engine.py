@@ -525,6 +525,27 @@ def test_a_first_observation_that_is_not_finite_is_a_fault() -> None:
         env.reset(seed=0)
 
 
+def test_nested_observations_are_checked_too() -> None:
+    space = {"where": gym.spaces.Box(-1, 1, (2,)), "what": gym.spaces.Discrete(3)}
+
+    class Nested(gym.Env[Any, Any]):
+        observation_space = gym.spaces.Dict(space)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+            return {"where": np.zeros(2, np.float32), "what": 1}, {"cost": 0.0}
+
+        def step(self, action: int) -> Any:
+            where = np.array([0.0, np.nan if action else 1.0], dtype=np.float32)
+            return {"where": where, "what": 2}, 0.0, False, False, {"cost": 0.0}
+
+    env = Overseen(Nested(), Autonomous())
+    env.reset(seed=0)
+    env.step(0)
+    with pytest.raises(EnvironmentFault, match=r"observation .* in lane 0 at step 1 of episode 0"):
+        env.step(1)
+
+
 def test_a_step_that_failed_leaves_no_row(corridor: Any, start: Any) -> None:
     answers: list[Any] = [[True], None, [True]]
     run = start(corridor(harm=FIELD), Gate(overseer=lambda proposals: answers.pop(0)))

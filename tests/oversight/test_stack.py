@@ -8,6 +8,7 @@ import pytest
 from looplab.envs.errors import UsageError
 from looplab.oversight import (
     Autonomous,
+    Comparisons,
     Feedback,
     Gate,
     RiskAbove,
@@ -93,3 +94,18 @@ def test_an_empty_stack_is_refused() -> None:
         Stack()
     with pytest.raises(UsageError, match="at least one protocol"):
         Stack([])
+
+
+def mend(proposals: Any, decision: Any) -> None:
+    decision.executed[:] = CREEP
+
+
+def test_what_rates_what_runs_comes_after_all_that_can_change_it() -> None:
+    with pytest.raises(UsageError, match="Feedback rates what runs, and Gate after it"):
+        Stack(Feedback(), Gate())
+    with pytest.raises(UsageError, match="Stack rates what runs, and Veto after it"):
+        Stack(Stack(Gate(), Feedback()), Veto())
+    with pytest.raises(UsageError, match="Feedback rates what runs, and mend after it"):
+        Stack(Feedback(), mend)
+    Stack(Feedback(), Autonomous(), Feedback())
+    Stack(Feedback(), Stack(Autonomous(), Comparisons()))

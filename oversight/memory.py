@@ -21,9 +21,10 @@ class Memory:
     def __init__(self, num_lanes: int, seed: int) -> None:
         self.num_lanes = num_lanes
         self._seed = seed
-        self._states: list[tuple[Any, Any]] = []
+        # Owners are told apart by id; each is kept beside it, so that no other gets the same.
+        self._states: dict[int, tuple[Any, Any]] = {}
         self._owners: dict[str, list[object]] = {}
-        self._streams: dict[str, Streams] = {}
+        self._streams: dict[tuple[int, str], Streams] = {}
         #: Steps since the engine began, the same for all lanes: the clock that people live by.
         self.clock = 0
 
@@ -41,16 +42,14 @@ class Memory:
 
     def state(self, owner: Any) -> Any:
         """State of an owner, made by its ``start(num_lanes)`` when first asked for."""
-        for known, state in self._states:
-            if known is owner:
-                return state
-        state = owner.start(self.num_lanes)
-        self._states.append((owner, state))
-        return state
+        known = self._states.get(id(owner))
+        if known is None:
+            known = self._states[id(owner)] = (owner, owner.start(self.num_lanes))
+        return known[1]
 
     def begin(self, mask: BoolArray) -> None:
         """Tells every owner with a ``begin`` which lanes begin an episode."""
-        for owner, state in self._states:
+        for owner, state in self._states.values():
             begin = getattr(owner, "begin", None)
             if begin is not None:
                 begin(state, mask)
@@ -59,11 +58,12 @@ class Memory:
         self, owner: object, name: str, count: int, episode: IntArray, step: IntArray
     ) -> FloatArray:
         """Draws of each lane from the owner's stream, shape (n, count)."""
-        kind = _kind(owner)
-        channel = f"overseer/{kind}/{self._place(owner, kind)}/{name}"
-        streams = self._streams.get(channel)
+        streams = self._streams.get((id(owner), name))
         if streams is None:
-            streams = self._streams[channel] = Streams(self.num_lanes, channel, self._seed)
+            kind = _kind(owner)
+            channel = f"overseer/{kind}/{self._place(owner, kind)}/{name}"
+            streams = Streams(self.num_lanes, channel, self._seed)
+            self._streams[id(owner), name] = streams
         return streams.uniforms(episode, step, count)
 
     def _place(self, owner: object, kind: str) -> int:

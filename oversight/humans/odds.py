@@ -1,6 +1,7 @@
 """The odds with which people err at one moment, and how effects move them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -28,17 +29,47 @@ def _toward(error: float, share: Any, errors: Any) -> None:
 def _desensitise(lost: Any, deviates: Any) -> None:
     """Takes a share, (n,), of the d' that two deviates, (2, n), add up to."""
     for person in range(len(lost)):
-        half = (deviates[0, person] + deviates[1, person]) * lost[person] * 0.5  # times -1
-        deviates[0, person] -= half
-        deviates[1, person] -= half
+        if lost[person] != 0.0:
+            half = (deviates[0, person] + deviates[1, person]) * lost[person] * 0.5  # times -1
+            deviates[0, person] -= half
+            deviates[1, person] -= half
 
 
 @compiled
 def _shift(criterion: Any, deviates: Any) -> None:
     """Adds a criterion, (n,), to the first deviates and takes it from the second, (2, n)."""
     for person in range(len(criterion)):
-        deviates[0, person] += criterion[person]
-        deviates[1, person] -= criterion[person]
+        if criterion[person] != 0.0:
+            deviates[0, person] += criterion[person]
+            deviates[1, person] -= criterion[person]
+
+
+@compiled
+def _gather(errors: Any, size: Any, chances: Any, sizes: Any) -> int:
+    """Lists the chances, misses first, and the sizes of those who are moved; returns how many."""
+    count = 0
+    for person in range(len(size)):
+        if size[person] != 0.0:
+            sizes[count] = size[person]
+            chances[count] = errors[0, person]
+            count += 1
+    place = count
+    for person in range(len(size)):
+        if size[person] != 0.0:
+            chances[place] = errors[1, person]
+            place += 1
+    return count
+
+
+@compiled
+def _scatter(chances: Any, size: Any, errors: Any) -> None:
+    """Puts the chances of those who were moved back."""
+    place, count = 0, len(chances) // 2
+    for person in range(len(size)):
+        if size[person] != 0.0:
+            errors[0, person] = chances[place]
+            errors[1, person] = chances[count + place]
+            place += 1
 
 
 @compiled
@@ -60,7 +91,8 @@ def _each(values: Any, num_people: int) -> NDArray[Any]:
 class Odds:
     """Chances and times of n people at one moment; effects change them in place.
 
-    Chances are kept as probabilities or as normal deviates, whichever was needed last.
+    Chances are kept as probabilities or as normal deviates: at first as both, and then as whichever
+    was looked at last.
 
     Args:
         errors: chances of a miss and of a false alarm, a fresh array of shape (2, n); None: given
@@ -122,11 +154,26 @@ class Odds:
 
     def desensitise(self, lost: ArrayLike) -> None:
         """Takes a share of sensitivity d'; both chances must lie above 0 and below 1."""
-        _desensitise(_each(lost, len(self._seconds)), self.deviates)
+        self._move(_desensitise, _each(lost, len(self._seconds)))
 
     def shift(self, criterion: ArrayLike) -> None:
         """Adds to the criterion c; a chance of 0 or 1 stays as it is."""
-        _shift(_each(criterion, len(self._seconds)), self.deviates)
+        self._move(_shift, _each(criterion, len(self._seconds)))
+
+    def _move(self, by: Callable[[Any, Any], None], size: NDArray[Any]) -> None:
+        """Moves deviates; where chances are kept, they are converted for those who are moved.
+
+        So nobody's odds depend on who else is moved, to the last bit.
+        """
+        if self._deviates is not None:
+            by(size, self.deviates)
+            return
+        chances, sizes = np.empty(2 * len(size)), np.empty(len(size))
+        count = _gather(self._errors, size, chances, sizes)
+        if count:
+            deviates = ndtri(chances[: 2 * count])
+            by(sizes[:count], deviates.reshape(2, count))
+            _scatter(ndtr(deviates), size, self._errors)
 
     def copy_proposal(self, chance: ArrayLike) -> None:
         """Approves with a chance whatever is proposed, without looking."""

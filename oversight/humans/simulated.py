@@ -213,7 +213,7 @@ class SimulatedHuman:
         asked, watching = proposals.asked, proposals.watching
         inner = consult(self.overseer, proposals, asked, watching)
         mind: Mind = proposals.memory(self)
-        rest, watched = np.empty((2, len(asked)))
+        rest, watched = np.empty(len(asked)), np.empty(len(asked))
         _since(
             proposals.clock, self.step_seconds, watching, proposals.running,
             asked, mind.last, mind.busy, rest, watched,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,9 +55,13 @@ class PriorBias:
             if look.proposals is None:
                 raise UsageError("a bias by action needs a task; a queue does not show it")
             names = action_names(look.proposals.lanes)
-            odds.shift(_by_action(names, tuple(self.actions.items())).take(look.action))
+            odds.shift(_by_action(names, self._shifts).take(look.action))
         if self.group is not None:
             odds.shift(np.asarray(self.group(look), dtype=np.float64))
+
+    @cached_property
+    def _shifts(self) -> tuple[tuple[Any, float], ...]:
+        return tuple((self.actions or {}).items())
 
     def settle(self, state: State, look: Look, answer: Answer) -> None:
         """Prejudice does not learn."""

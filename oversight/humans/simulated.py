@@ -39,12 +39,15 @@ def _since(
     clock: int, step: float, watching: bool, running: bool, asked: Any, last: Any, busy: Any,
     rest: Any, watched: Any,
 ) -> None:  # fmt: skip
-    """Seconds since the last look of those who are asked, (n,): of rest, and of watching."""
+    """Seconds of rest and of watching since the last look of those who look again, (n,)."""
     for person in range(len(last)):
         rest[person] = watched[person] = 0.0
-        if not asked[person] or last[person] < 0:
+        if not asked[person]:
             continue
-        gap = (clock - last[person]) * step
+        before, last[person] = last[person], clock
+        if before < 0:
+            continue
+        gap = (clock - before) * step
         if watching:
             watched[person] = min(gap, step)
             rest[person] = gap - watched[person]
@@ -67,17 +70,13 @@ def _err(
 
 
 @compiled
-def _say(
-    clock: int, asked: Any, unsafe: Any, refused: Any, known: Any, last: Any, code: Any, reason: Any
-) -> None:
+def _say(unsafe: Any, refused: Any, known: Any, code: Any, reason: Any) -> None:
     """Verdicts and reasons, (n,): who refuses the unsafe says what is ``known`` to be right."""
     for person in range(len(unsafe)):
         code[person] = APPROVE
         if refused[person]:
             code[person] = known[person] if unsafe[person] else REJECT
         reason[person] = unsafe[person] + 2 * (refused[person] != unsafe[person])
-        if asked[person]:
-            last[person] = clock
 
 
 @compiled
@@ -111,6 +110,27 @@ class Mind:
         here = slice(person, person + 1)
         effects = [{name: each[here] for name, each in state.items()} for state in self.effects]
         return Mind(self.last[here], self.busy[here], effects)
+
+    def lent(self, person: int, num_lanes: int) -> "Mind":
+        """A copy of one person's mind for every lane, n of them, of which one will be used."""
+        return Mind(
+            np.repeat(self.last[person], num_lanes),
+            np.repeat(self.busy[person], num_lanes),
+            [
+                {
+                    name: np.repeat(each[person : person + 1], num_lanes, 0)
+                    for name, each in s.items()
+                }
+                for s in self.effects
+            ],
+        )
+
+    def returned(self, person: int, lent: "Mind", lane: int) -> None:
+        """Takes over what the use of a lent mind in one lane did to it."""
+        self.last[person], self.busy[person] = lent.last[lane], lent.busy[lane]
+        for state, used in zip(self.effects, lent.effects, strict=True):
+            for name, each in state.items():
+                each[person] = used[name][lane]
 
 
 class SimulatedHuman:
@@ -219,13 +239,26 @@ class SimulatedHuman:
             asked, mind.last, mind.busy, rest, watched,
         )  # fmt: skip
         look = Look(asked, watching, rest, watched, proposals.action, proposals)
+        unsafe = inner.code != APPROVE
+        answer = self.answer(mind, look, unsafe, self.draws(proposals), inner.seconds)
+        return self.verdicts(inner, answer)
+
+    def draws(self, proposals: Proposals) -> FloatArray:
+        """Uniforms in [0, 1) of each lane, one for the error and one for the time, (n, 2)."""
         draws = proposals.uniforms(self, "look", _DRAWS)
         if self.error_memory != "none":
             draws[:, _ERROR] = self._remembered(proposals)
-        unsafe = inner.code != APPROVE
-        answer = self.answer(mind, look, unsafe, draws, inner.seconds)
-        code, reason = np.empty(len(asked), np.int8), np.empty(len(asked), np.int64)
-        _say(proposals.clock, asked, unsafe, answer.refused, inner.code, mind.last, code, reason)
+        return draws
+
+    def verdicts(self, inner: Verdicts, answer: Answer) -> Verdicts:
+        """What is said of every lane's proposal, in the person's name.
+
+        Args:
+            inner: what the overseer within says.
+            answer: what the person answered.
+        """
+        code, reason = np.empty(len(inner.code), np.int8), np.empty(len(inner.code), np.int64)
+        _say(answer.unsafe, answer.refused, inner.code, code, reason)
         return Verdicts(
             code=code,
             seconds=answer.seconds,

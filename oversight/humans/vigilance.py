@@ -17,13 +17,19 @@ DECREMENTS = ("sensitivity", "criterion")
 @compiled
 def _watch(
     watched: Any, rest: Any, tau: float, recovery: float, loss: float, level: Any, out: Any
-) -> None:
-    """Watching lowers the level and rest from it raises it; writes out what is lost, (n,)."""
+) -> Any:
+    """Watching lowers the level and rest from it raises it; writes out what is lost, (n,).
+
+    Returns whether anybody lost anything.
+    """
+    some = False
     for person in range(len(level)):
         if watched[person] > 0.0:
             level[person] *= math.exp(watched[person] * (-1.0 / tau))
         level[person] = min(level[person] + rest[person] * (1.0 / recovery), 1.0)
         out[person] = loss * (1.0 - level[person])
+        some = some or out[person] > 0.0
+    return some
 
 
 @compiled
@@ -83,7 +89,8 @@ class Vigilance:
         level = state["level"]
         lost = np.empty(len(level))
         tau, loss = self.tau_minutes * SECONDS_PER_MINUTE, float(self.loss)
-        _watch(look.watched, look.rest, tau, self._recovery, loss, level, lost)
+        if not _watch(look.watched, look.rest, tau, self._recovery, loss, level, lost):
+            return
         if self.decrement == "sensitivity":
             odds.desensitise(lost)
         else:

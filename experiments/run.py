@@ -18,6 +18,7 @@ from looplab.experiments.evaluate import evaluate
 from looplab.experiments.provenance import provenance
 from looplab.oversight.engine import Engine
 from looplab.oversight.ledger import Ledger
+from looplab.oversight.overseers.catch_trials import CatchTrials
 from looplab.oversight.parts import walk
 from looplab.oversight.protocols.comparisons import Comparisons
 
@@ -54,6 +55,7 @@ def run(
         probe.close()
     model.logger.close()
     totals, waits = venv.oversight.totals, venv.oversight.measures.waits
+    trials = catch_trials(venv.oversight)
     rows = pd.DataFrame(venv.oversight.episodes)
     _write_preferences(venv.oversight, folder)
     venv.close()
@@ -71,6 +73,7 @@ def run(
         "waits": waits,
         "drift_step": drift_step(task),
         "calibration": found.calibration,
+        "catch_trials": trials,
         "wall_seconds": time.perf_counter() - started,
     }
     _write(folder / "metrics.json", json.dumps(metrics, indent=2))
@@ -81,6 +84,15 @@ def _write_preferences(engine: Engine, folder: Path) -> None:
     for part in walk(engine.protocol):
         if isinstance(part, Comparisons) and engine.state(part).groups:
             engine.state(part).preferences().write(folder / "preferences.parquet")
+
+
+def catch_trials(engine: Engine) -> list[dict[str, Any]]:
+    """How well each reviewer who was tested tells unsafe from safe, by the trials in training."""
+    return [
+        {"overseer": part.name, **engine.state(part).report()}
+        for part in walk(engine.protocol)
+        if isinstance(part, CatchTrials)
+    ]
 
 
 def drift_step(task: Lanes) -> int | None:

@@ -6,18 +6,16 @@ from looplab.oversight.decision import Decision
 from looplab.oversight.engine import Engine, Settings
 from looplab.oversight.explanation import Request, explain
 from looplab.oversight.fallbacks import Correction, Halt, Hold, NextBest, SafestAction
-from looplab.oversight.humans.effects import (
-    AutomationBias,
-    Fatigue,
-    PriorBias,
-    SkillDecay,
-    Vigilance,
-)
+from looplab.oversight.humans.automation_bias import AutomationBias
+from looplab.oversight.humans.fatigue import Fatigue
 from looplab.oversight.humans.odds import Accuracy
+from looplab.oversight.humans.prior_bias import PriorBias
 from looplab.oversight.humans.rater import Rater
 from looplab.oversight.humans.simulated import SimulatedHuman
+from looplab.oversight.humans.skill_decay import SkillDecay
 from looplab.oversight.humans.teachers import Teacher
 from looplab.oversight.humans.tempo import Tempo
+from looplab.oversight.humans.vigilance import Vigilance
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.monitors import Cusum, Monitor, PageHinkley, WindowTest
 from looplab.oversight.overseers.catch_trials import CatchTrials

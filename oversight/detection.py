@@ -45,6 +45,15 @@ class Detections:
         """The counts of all lanes, the last axis, together."""
         return Detections(*(getattr(self, field.name).sum(axis=-1) for field in fields(self)))
 
+    def report(self) -> dict[str, float]:
+        """Trials, d' and c of the counts of all lanes together."""
+        of = self.pooled()
+        return {
+            "trials": float(of.signals + of.noise),
+            "d_prime": float(of.d_prime),
+            "criterion": float(of.criterion),
+        }
+
     @property
     def hit_rate(self) -> FloatArray:
         """Corrected chance of refusing the unsafe, above 0 and below 1."""

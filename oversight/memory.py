@@ -29,6 +29,9 @@ class Memory:
         self._states: list[tuple[Any, Any]] = []
         self._owners: dict[str, list[object]] = {}
         self._streams: dict[str, Streams] = {}
+        # The same by the owner's id, to be found at once; copies have others, and find anew.
+        self._state_of: dict[int, Any] = {}
+        self._streams_of: dict[tuple[int, str], Streams] = {}
         #: Steps since the engine began, the same for all lanes: the clock that people live by.
         self.clock = 0
 
@@ -36,6 +39,11 @@ class Memory:
         """Lane i's parts draw from ``seed + i`` from now on."""
         self._seed = seed
         self._streams.clear()
+        self._streams_of.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes along: not the ids of the owners whom it copies."""
+        return self.__dict__ | {"_state_of": {}, "_streams_of": {}}
 
     def know(self, owner: object) -> None:
         """Gives an owner its place among those of its kind, and with it its streams.
@@ -46,6 +54,12 @@ class Memory:
 
     def state(self, owner: Any) -> Any:
         """State of an owner, made by its ``start(num_lanes)`` when first asked for."""
+        found = self._state_of.get(id(owner))
+        if found is None:
+            found = self._state_of[id(owner)] = self._kept_state(owner)
+        return found
+
+    def _kept_state(self, owner: Any) -> Any:
         for known, state in self._states:
             if known is owner:
                 return state
@@ -64,12 +78,18 @@ class Memory:
         self, owner: object, name: str, count: int, episode: IntArray, step: IntArray
     ) -> FloatArray:
         """Draws of each lane from the owner's stream, shape (n, count)."""
+        streams = self._streams_of.get((id(owner), name))
+        if streams is None:
+            streams = self._streams_of[id(owner), name] = self._kept_streams(owner, name)
+        return streams.uniforms(episode, step, count)
+
+    def _kept_streams(self, owner: object, name: str) -> Streams:
         kind = _kind(owner)
         channel = f"overseer/{kind}/{self._place(owner, kind)}/{name}"
         streams = self._streams.get(channel)
         if streams is None:
             streams = self._streams[channel] = Streams(self.num_lanes, channel, self._seed)
-        return streams.uniforms(episode, step, count)
+        return streams
 
     def _place(self, owner: object, kind: str) -> int:
         owners = self._owners.setdefault(kind, [])

@@ -6,22 +6,20 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.errors import UsageError, choice, within
 from looplab.oversight.asking import consult
-from looplab.oversight.humans.effects import (
-    Answer,
-    AutomationBias,
-    Fatigue,
-    Look,
-    PriorBias,
-    SkillDecay,
-    State,
-    Vigilance,
-)
+from looplab.oversight.humans.automation_bias import AutomationBias
+from looplab.oversight.humans.effects import Answer, Look, State
+from looplab.oversight.humans.fatigue import Fatigue
 from looplab.oversight.humans.odds import Accuracy, Odds
+from looplab.oversight.humans.prior_bias import PriorBias
+from looplab.oversight.humans.skill_decay import SkillDecay
 from looplab.oversight.humans.tempo import Tempo
+from looplab.oversight.humans.vigilance import Vigilance
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.types import APPROVE, REJECT, Verdicts
@@ -34,6 +32,63 @@ _REASONS = ("looks safe", "looks unsafe", "looks unsafe, in error", "looks safe,
 #: Uniform draws of one look: whether it errs, and how long it takes.
 _DRAWS = 2
 _ERROR, _TIME = range(_DRAWS)
+
+
+@compiled
+def _since(
+    clock: int, step: float, watching: bool, running: bool, asked: Any, last: Any, busy: Any,
+    rest: Any, watched: Any,
+) -> None:  # fmt: skip
+    """Seconds of rest and of watching since the last look of those who look again, (n,)."""
+    for person in range(len(last)):
+        rest[person] = watched[person] = 0.0
+        if not asked[person]:
+            continue
+        before, last[person] = last[person], clock
+        if before < 0:
+            continue
+        gap = (clock - before) * step
+        if watching:
+            watched[person] = min(gap, step)
+            rest[person] = gap - watched[person]
+        elif running:
+            rest[person] = max(gap - busy[person], 0.0)
+        else:
+            rest[person] = gap
+
+
+@compiled
+def _err(
+    draws: Any, errors: Any, unsafe: Any, asked: Any, seconds: Any, refused: Any, busy: Any
+) -> None:
+    """Whether they refuse, (n,), and how long those who are asked were busy."""
+    for person in range(len(unsafe)):
+        errs = draws[person, _ERROR] < errors[0 if unsafe[person] else 1, person]
+        refused[person] = unsafe[person] != errs
+        if asked[person]:
+            busy[person] = seconds[person]
+
+
+@compiled
+def _say(unsafe: Any, refused: Any, known: Any, code: Any, reason: Any) -> None:
+    """Verdicts and reasons, (n,): who refuses the unsafe says what is ``known`` to be right."""
+    for person in range(len(unsafe)):
+        code[person] = APPROVE
+        if refused[person]:
+            code[person] = known[person] if unsafe[person] else REJECT
+        reason[person] = unsafe[person] + 2 * (refused[person] != unsafe[person])
+
+
+@compiled
+def _marks(observation: Any, action: Any, of_observation: Any, of_action: Any, marks: Any) -> None:
+    """One number per row that other rows share only by a freak of chance, (n,)."""
+    for row in range(len(marks)):
+        mark = 0.0
+        for column in range(observation.shape[1]):
+            mark += observation[row, column] * of_observation[column]
+        for column in range(action.shape[1]):
+            mark += action[row, column] * of_action[column]
+        marks[row] = mark
 
 
 @dataclass(slots=True)
@@ -55,6 +110,27 @@ class Mind:
         here = slice(person, person + 1)
         effects = [{name: each[here] for name, each in state.items()} for state in self.effects]
         return Mind(self.last[here], self.busy[here], effects)
+
+    def lent(self, person: int, num_lanes: int) -> "Mind":
+        """A copy of one person's mind for every lane, n of them, of which one will be used."""
+        return Mind(
+            np.repeat(self.last[person], num_lanes),
+            np.repeat(self.busy[person], num_lanes),
+            [
+                {
+                    name: np.repeat(each[person : person + 1], num_lanes, 0)
+                    for name, each in s.items()
+                }
+                for s in self.effects
+            ],
+        )
+
+    def returned(self, person: int, lent: "Mind", lane: int) -> None:
+        """Takes over what the use of a lent mind in one lane did to it."""
+        self.last[person], self.busy[person] = lent.last[lane], lent.busy[lane]
+        for state, used in zip(self.effects, lent.effects, strict=True):
+            for name, each in state.items():
+                each[person] = used[name][lane]
 
 
 class SimulatedHuman:
@@ -114,6 +190,7 @@ class SimulatedHuman:
         self.error_memory = choice("error_memory", error_memory, ERROR_MEMORIES)
         self.step_seconds = within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         self.name = name
+        self._remember = [_remembers(effect) for effect in self.effects]
         self._own = isinstance(self.accuracy, Accuracy) and not effects
         for effect in self.effects:
             if not callable(effect):
@@ -143,9 +220,12 @@ class SimulatedHuman:
     def start(self, num_people: int) -> Mind:
         """Everybody is rested, alert and in practice."""
         return Mind(
-            np.full(num_people, -1),
+            np.full(num_people, -1, np.int64),
             np.zeros(num_people),
-            [effect.start(num_people) if _remembers(effect) else {} for effect in self.effects],
+            [
+                effect.start(num_people) if remembers else {}
+                for effect, remembers in zip(self.effects, self._remember, strict=True)
+            ],
         )
 
     def __call__(self, proposals: Proposals) -> Verdicts:
@@ -153,26 +233,36 @@ class SimulatedHuman:
         asked, watching = proposals.asked, proposals.watching
         inner = consult(self.overseer, proposals, asked, watching)
         mind: Mind = proposals.memory(self)
-        gap: FloatArray = np.where(mind.last >= 0, proposals.clock - mind.last, 0.0)
-        gap *= self.step_seconds
-        rest, watched = gap, np.zeros(len(asked))
-        if watching:
-            watched = np.minimum(gap, self.step_seconds)
-            rest = gap - watched
-        elif proposals.running:
-            rest = np.maximum(gap - mind.busy, 0.0)
-        look = Look(asked, watching, rest * asked, watched * asked, proposals.action, proposals)
+        rest, watched = np.empty(len(asked)), np.empty(len(asked))
+        _since(
+            proposals.clock, self.step_seconds, watching, proposals.running,
+            asked, mind.last, mind.busy, rest, watched,
+        )  # fmt: skip
+        look = Look(asked, watching, rest, watched, proposals.action, proposals)
+        unsafe = inner.code != APPROVE
+        answer = self.answer(mind, look, unsafe, self.draws(proposals), inner.seconds)
+        return self.verdicts(inner, answer)
+
+    def draws(self, proposals: Proposals) -> FloatArray:
+        """Uniforms in [0, 1) of each lane, one for the error and one for the time, (n, 2)."""
         draws = proposals.uniforms(self, "look", _DRAWS)
         if self.error_memory != "none":
             draws[:, _ERROR] = self._remembered(proposals)
-        unsafe = inner.code != APPROVE
-        answer = self.answer(mind, look, unsafe, draws, inner.seconds)
-        np.copyto(mind.last, proposals.clock, where=asked)
-        code = np.where(answer.refused, np.where(unsafe, inner.code, REJECT), APPROVE)
+        return draws
+
+    def verdicts(self, inner: Verdicts, answer: Answer) -> Verdicts:
+        """What is said of every lane's proposal, in the person's name.
+
+        Args:
+            inner: what the overseer within says.
+            answer: what the person answered.
+        """
+        code, reason = np.empty(len(inner.code), np.int8), np.empty(len(inner.code), np.int64)
+        _say(answer.unsafe, answer.refused, inner.code, code, reason)
         return Verdicts(
-            code=code.astype(np.int8),
+            code=code,
             seconds=answer.seconds,
-            reason=unsafe + 2 * (answer.refused != unsafe),
+            reason=reason,
             reasons=_REASONS,
             overseer=self.name,
             correction=inner.correction,
@@ -206,18 +296,20 @@ class SimulatedHuman:
         else:
             odds = Odds(np.empty((2, len(unsafe))), times)
             odds.errors[0], odds.errors[1] = self.accuracy(look)
-        for effect, state in zip(self.effects, mind.effects, strict=True):
-            if _remembers(effect):
+        for effect, remembers, state in zip(
+            self.effects, self._remember, mind.effects, strict=True
+        ):
+            if remembers:
                 effect(state, look, odds)
             else:
                 effect(look, odds)
-        miss, false_alarm = odds.errors
-        errs = draws[:, _ERROR] < np.where(unsafe, miss, false_alarm)
-        answer = Answer(unsafe ^ errs, unsafe, odds.seconds)
-        for effect, state in zip(self.effects, mind.effects, strict=True):
-            if _remembers(effect):
+        answer = Answer(np.empty(len(unsafe), np.bool_), unsafe, odds.seconds)
+        _err(draws, odds.errors, unsafe, look.asked, answer.seconds, answer.refused, mind.busy)
+        for effect, remembers, state in zip(
+            self.effects, self._remember, mind.effects, strict=True
+        ):
+            if remembers:
                 effect.settle(state, look, answer)
-        np.copyto(mind.busy, answer.seconds, where=look.asked)
         return answer
 
     def _remembered(self, proposals: Proposals) -> FloatArray:
@@ -225,17 +317,17 @@ class SimulatedHuman:
         episode = proposals.episode
         if self.error_memory == "always":
             episode = np.zeros_like(episode)
-        place = _mark(proposals.observation, 0)
-        place += _mark(proposals.action, 1)
-        draws = proposals.uniforms(self, "remembered", 1, episode, place.view(np.int64))
+        observation, action = _rows(proposals.observation), _rows(proposals.action)
+        marks = np.empty(len(action))
+        weights = _weights(observation.shape[1], 0), _weights(action.shape[1], 1)
+        _marks(observation, action, *weights, marks)
+        draws = proposals.uniforms(self, "remembered", 1, episode, marks.view(np.int64))
         return draws[:, 0]
 
 
-def _mark(values: Any, salt: int) -> FloatArray:
-    """One number per row of values that other rows share only by a freak of chance, (n,)."""
-    rows = values.reshape(len(values), -1)
-    marks: FloatArray = np.einsum("ij,j->i", rows, _weights(rows.shape[1], salt))
-    return marks
+def _rows(values: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers with one row for each lane, shape (n, ...) -> (n, m)."""
+    return values.reshape(len(values), -1)
 
 
 @lru_cache(maxsize=16)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtri
@@ -10,6 +11,8 @@ from looplab.envs.core import FloatArray
 from looplab.envs.errors import UsageError, within
 
 _Z95 = float(ndtri(0.95))
+#: What a draw of 0 counts as.
+_LEAST_DRAW = 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Tempo:
         if self.p95 < self.median:
             raise UsageError(f"p95 must be at least the median, {self.median:g}; got {self.p95:g}")
 
-    @property
+    @cached_property
     def sigma(self) -> float:
         """Standard deviation of the logarithm."""
         return math.log(self.p95 / self.median) / _Z95
@@ -45,6 +48,9 @@ class Tempo:
         """Times from uniform draws in [0, 1), of the same shape; the draw 0 counts as 2^-53."""
         if self.p95 == self.median:
             return np.full(draws.shape, self.median)
-        deviates = ndtri(np.maximum(draws, np.finfo(np.float64).epsneg))
-        times: FloatArray = self.median * np.exp(self.sigma * deviates)
+        times: FloatArray = np.maximum(draws, _LEAST_DRAW)
+        ndtri(times, out=times)
+        times *= self.sigma
+        np.exp(times, out=times)
+        times *= self.median
         return times

@@ -224,3 +224,13 @@ def test_a_run_tells_waits_calibration_and_when_it_drifts(made: Make) -> None:
     assert 2.0 < metrics["waits"]["p50"] < metrics["waits"]["p95"]
     assert set(metrics["calibration"]) == {"risk", "confidence"}
     assert 0.0 <= metrics["calibration"]["risk"]["error"] <= 1.0
+
+
+def test_metrics_tell_what_catch_trials_found(made: Make) -> None:
+    folder = made("regime=in_the_loop", "overseer=catch_trials", "overseer.probability=1.0")
+    (found,) = json.loads((folder / "metrics.json").read_text())["catch_trials"]
+    assert found["trials"] > 10
+    assert -6.0 < found["criterion"] < 6.0
+    assert found["d_prime"] > 0.0
+    folder = made("regime=in_the_loop", name="untested")
+    assert json.loads((folder / "metrics.json").read_text())["catch_trials"] == []

@@ -267,6 +267,38 @@ def test_people_who_serve_a_queue_are_the_same_people() -> None:
             assert alone.seconds[0] == together.seconds[one]
 
 
+@pytest.mark.parametrize("first", ["errors", "deviates"])
+def test_nobodys_odds_depend_on_who_else_is_moved(first: str) -> None:
+    accuracy, people = Accuracy(d_prime=2.0, criterion=0.3), 4
+    lost, criterion = np.array([0.0, 0.5, 0.0, 0.25]), np.array([0.0, 0.0, -0.4, 0.7])
+
+    def moved(who: slice) -> Any:
+        odds = accuracy.odds(np.ones(len(lost[who])))
+        getattr(odds, first)
+        odds.desensitise(lost[who])
+        odds.shift(criterion[who])
+        return odds.errors
+
+    together = moved(slice(None))
+    for one in range(people):
+        np.testing.assert_array_equal(moved(slice(one, one + 1))[:, 0], together[:, one])
+    half = (1.0 - lost) * 2.0 / 2.0
+    assert together[0] == pytest.approx(norm.cdf(0.3 * np.ones(4) - half + criterion))
+    assert together[1] == pytest.approx(norm.cdf(-half - 0.3 - criterion))
+
+
+def test_odds_take_one_number_for_all_and_refuse_the_wrong_number() -> None:
+    odds = Accuracy(miss_rate=0.2, false_alarm_rate=0.1).odds(np.ones(3))
+    odds.toward(0.6, 0.5)
+    odds.copy_proposal(0.5)
+    odds.seconds = 4
+    assert odds.miss == pytest.approx(3 * [0.5 + 0.5 * 0.4])
+    assert odds.false_alarm == pytest.approx(3 * [0.5 * 0.35])
+    assert odds.seconds.tolist() == [4.0, 4.0, 4.0]
+    with pytest.raises(ValueError, match="broadcast"):
+        odds.shift(np.zeros(2))
+
+
 # Bad input ---------------------------------------------------------------------------------------
 
 

@@ -73,7 +73,9 @@ class CreditedRollouts(RolloutBuffer):
         self._engine = engine
         self._policy = policy
         self._executed = executed
+        self._discards = discards_proposals(engine.protocol)
         super().__init__(*arguments, **settings)
+        self._row_shape = (self.n_envs, *self.obs_shape)
 
     def reset(self) -> None:
         """Empties the buffer."""
@@ -91,15 +93,15 @@ class CreditedRollouts(RolloutBuffer):
     ) -> None:
         """Adds one step of all lanes, with the action that is credited."""
         record = _last(self._engine)
-        if some(record.unconsidered):
+        if self._discards and some(record.unconsidered):
             self.considered[self.pos] = ~record.unconsidered
-        timeouts = record.truncated & ~record.terminated
-        if some(timeouts):
+        if some(record.truncated):
+            timeouts = record.truncated & ~record.terminated
             reward = reward + timeouts * self._gamma_values(record.observation)
         if self._executed:
             action, log_prob = self._as_executed(record, action, log_prob)
         at = self.pos
-        self.observations[at] = obs.reshape(self.observations[at].shape)
+        self.observations[at] = obs.reshape(self._row_shape)
         self.actions[at] = action.reshape(self.n_envs, self.action_dim)
         self.rewards[at] = reward
         self.episode_starts[at] = episode_start

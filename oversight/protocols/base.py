@@ -85,7 +85,7 @@ def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
 def explain(trigger: Trigger, proposals: Proposals, asked: BoolArray, decision: Decision) -> None:
     """Records why the masked lanes are asked about: which trigger, and its value and threshold."""
     for reason in reasons(trigger, proposals, asked):
-        decision.explain(reason.lanes, reason.text, reason.score, reason.threshold)
+        decision.explain(*reason)
 
 
 def triggered(trigger: Trigger, proposals: Proposals) -> BoolArray | None:

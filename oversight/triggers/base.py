@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -109,18 +109,19 @@ class Reason(NamedTuple):
     threshold: FloatArray | float = math.nan
 
 
-def reasons(trigger: Trigger, proposals: Proposals, asked: BoolArray) -> Iterator[Reason]:
+def reasons(trigger: Trigger, proposals: Proposals, asked: BoolArray) -> Iterable[Reason]:
     """Why the masked lanes are asked about; of several triggers, the first that asks.
 
     A trigger of one's own may say it by a method ``reasons(proposals, asked)``.
     """
     own = getattr(trigger, "reasons", None)
     if own is not None:
-        yield from own(proposals, asked)
-    elif isinstance(trigger, Scored):
-        yield Reason(asked, describe(trigger), trigger.reading(proposals), trigger.tau)
-    else:
-        yield Reason(asked, describe(trigger))
+        found: Iterable[Reason] = own(proposals, asked)
+        return found
+    text = describe(trigger)
+    if isinstance(trigger, Scored):
+        return (Reason(asked, text, trigger.reading(proposals), trigger.tau),)
+    return (Reason(asked, text),)
 
 
 def describe(part: object) -> str:

@@ -38,6 +38,7 @@ TRUTHS = ("exact", "immediate")
 BLOCK_ROWS = 8192
 _RISK, _COST, _SUCCESS = place("risk"), place("cost"), place("success")
 _REWARD, _LEARNING = place("reward"), place("learning_reward")
+_REFUSED = place("refused")
 _RISKY, _TRAPPED, _CATASTROPHE = place("risky"), place("no_safe_action"), place("catastrophe")
 _TERMINATED, _TRUNCATED = place("terminated"), place("truncated")
 _EPISODE, _STEP = place("episode"), place("step")
@@ -203,8 +204,8 @@ class Engine:
     def _run(self, record: Record, block: Block) -> None:
         """Fills in a record: decides, executes, and looks at what came of it."""
         lanes, decision, at = self.lanes, record.decision, block.filled
-        episode, elapsed = record.episode, record.step
-        proposals = self._proposals(record.proposed, episode, elapsed, self.policy)
+        places = block.places[at]
+        proposals = self._proposals(record.proposed, places[_EPISODE], places[_STEP], self.policy)
         self.protocol(proposals, decision)
         if not self._own_parts:  # ours are known to choose actions of the space
             self._checked(record.executed)
@@ -213,7 +214,7 @@ class Engine:
         before = self.signal.prepare(proposals, decision)
         halted = decision.touched("halted") and some(decision.halted)
         observed = lanes.observation  # before the task is told what was refused
-        if some(decision.refused):  # a stopped lane keeps its observation as it is
+        if some(block.flags[at, _REFUSED]):  # a stopped lane keeps its observation as it is
             refused = decision.refused & ~decision.halted if halted else decision.refused
             lanes.note_refusals(refused)
         step = lanes.step(record.executed, ~decision.halted if halted else None)

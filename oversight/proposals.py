@@ -230,9 +230,10 @@ class Proposals:
     @property
     def judgement(self) -> tuple[FloatArray, BoolArray, BoolArray]:
         """What the record says of the proposals: ``truth``, ``unsafe`` and ``unavoidable``."""
-        truth, unsafe = self.truth, self.unsafe
-        # where nothing is risky, nothing is unsafe, and no lane is trapped
-        return truth, unsafe, self.unavoidable if some(self.risky) else unsafe
+        truth, risky = self.truth, self.risky
+        if not some(risky):  # nothing is unsafe then, and no lane trapped
+            return truth, risky, risky
+        return truth, self.unsafe, self.unavoidable
 
     @property
     def unavoidable(self) -> BoolArray:

@@ -51,8 +51,8 @@ def refuse(
         return
     rest = mask
     if verdicts is not None:
-        stop = mask & (verdicts.code == TERMINATE)
-        if some(stop):
+        if TERMINATE in verdicts.code.tobytes():
+            stop = mask & (verdicts.code == TERMINATE)
             decision.halted |= stop
             rest = rest & ~stop
         if verdicts.correction is not None:

@@ -27,6 +27,7 @@ class Scored(ABC):
 
     BELOW: ClassVar[bool] = False
     tau: float
+    _words: tuple[float, str] | None = None
 
     @abstractmethod
     def score(self, proposals: Proposals) -> FloatArray:
@@ -47,7 +48,10 @@ class Scored(ABC):
         return reading <= self.tau if self.BELOW else reading >= self.tau
 
     def __str__(self) -> str:
-        return f"{self.name} {'<=' if self.BELOW else '>='} {self.tau:g}"
+        if self._words is None or self._words[0] != self.tau:  # said at every request
+            words = f"{self.name} {'<=' if self.BELOW else '>='} {self.tau:g}"
+            self._words = self.tau, words
+        return self._words[1]
 
 
 class ScoreAbove(Scored):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
-from looplab.envs.errors import UsageError, choice, within
+from looplab.envs.errors import UsageError, choice, finite
 from looplab.oversight.asking import consult
 from looplab.oversight.humans.effects import (
     Answer,
@@ -112,7 +112,7 @@ class SimulatedHuman:
             effect for effect in given if effect is not None and not getattr(effect, "off", False)
         ]
         self.error_memory = choice("error_memory", error_memory, ERROR_MEMORIES)
-        self.step_seconds = within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        self.step_seconds = finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         self.name = name
         self._own = isinstance(self.accuracy, Accuracy) and not effects
         for effect in self.effects:

@@ -22,6 +22,16 @@ class EnvironmentFault(LoopLabError, RuntimeError):
     """An environment broke its contract (NaN, negative cost), named by lane and step."""
 
 
+def wrong_shape(
+    given: tuple[int, ...], expected: object, lane: int, step: int, episode: int
+) -> EnvironmentFault:
+    """Builds the error for an observation whose shape is not the one of its space."""
+    return EnvironmentFault(
+        f"the environment returned an observation of shape {given}, not {expected}, in lane {lane} "
+        f"at step {step} of episode {episode}"
+    )
+
+
 def unknown(kind: str, given: object, allowed: Iterable[object]) -> UsageError:
     """Builds the error for an unknown name, with the nearest valid one.
 

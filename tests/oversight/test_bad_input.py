@@ -144,10 +144,15 @@ class Spaces(gym.Env[Any, Any]):
 
 
 def test_action_spaces_that_are_not_supported() -> None:
-    several = gym.spaces.MultiDiscrete([2, 2])
-    env = Overseen(Spaces(several), Autonomous())
-    env.reset(seed=0)
-    assert "only Discrete and Box action spaces" in said(lambda: env.step(np.array([0, 1])))
+    pair = gym.spaces.Discrete(2)
+    for space in (
+        gym.spaces.MultiDiscrete([2, 2]), gym.spaces.Dict(a=pair), gym.spaces.Tuple([pair, pair]),
+    ):  # fmt: skip
+        for protocol in (Gate(), Autonomous()):
+            line = said(lambda s=space, p=protocol: Overseen(Spaces(s), p))
+            assert line == f"only Discrete and Box action spaces are supported, got {space}"
+    venv = DummyVecEnv([lambda: Spaces(gym.spaces.MultiDiscrete([2, 2]))])
+    assert "only Discrete and Box action spaces" in said(lambda: OverseenVecEnv(venv, Gate()))
     shifted = gym.spaces.Discrete(3, start=1)
     assert "must count from 0" in said(lambda: Overseen(Spaces(shifted), Autonomous()))
 
@@ -179,6 +184,76 @@ def test_observations_that_sb3_could_not_stack() -> None:
         DummyVecEnv([lambda: Spaces(gym.spaces.Discrete(2), space)]), Autonomous()
     )
     assert "needs array observations; flatten Dict and Tuple ones" in said(venv.reset)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Tuple([gym.spaces.Discrete(2), gym.spaces.Discrete(3)]),
+        gym.spaces.Graph(gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(3)),
+        gym.spaces.Sequence(gym.spaces.Discrete(3)),
+        gym.spaces.Text(5),
+        gym.spaces.MultiBinary(3),
+    ],
+    ids=lambda space: type(space).__name__,
+)
+def test_observations_of_every_kind_come_back_as_they_were(space: Any) -> None:
+    env = Overseen(Spaces(gym.spaces.Discrete(2), space), Autonomous())
+    assert space.contains(env.reset(seed=0)[0])
+    assert space.contains(env.step(1)[0])
+
+
+class Grows(Spaces):
+    """From the second step on, an observation has one number too many."""
+
+    def __init__(self, first: int = 2, later: int = 3) -> None:
+        super().__init__(gym.spaces.Discrete(2), gym.spaces.Box(-1, 1, (2,), np.float32))
+        self.first, self.later, self.steps = first, later, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.steps = 0
+        return np.zeros(self.first, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        seen = np.zeros(2 if self.steps < 2 else self.later, np.float32)
+        return seen, 0.0, False, False, {"cost": 0.0}
+
+
+def test_an_observation_of_another_shape_is_a_fault_with_lane_and_step() -> None:
+    env = Overseen(Grows(), Autonomous())
+    env.reset(seed=0)
+    env.step(0)
+    assert said(lambda: env.step(0), EnvironmentFault) == (
+        "the environment returned an observation of shape (3,), not (2,), in lane 0 at step 2 "
+        "of episode 0"
+    )
+    assert "shape (4,), not (2,), in lane 0 at step 0 of episode 0" in said(
+        lambda: Overseen(Grows(4), Autonomous()).reset(seed=0), EnvironmentFault
+    )
+
+
+def test_an_observation_of_another_shape_is_a_fault_in_lanes_too() -> None:
+    venv = OverseenVecEnv(DummyVecEnv([lambda: Grows(later=2), Grows]), Autonomous())
+    venv.reset()
+    venv.step(np.zeros(2, np.int64))
+    assert said(lambda: venv.step(np.zeros(2, np.int64)), EnvironmentFault) == (
+        "the environment returned an observation of shape (3,), not (2,), in lane 1 at step 2 "
+        "of episode 0"
+    )
+    first = OverseenVecEnv(DummyVecEnv([lambda: Grows(4)]), Autonomous())
+    assert "(4,), not (2,), in lane 0 at step 0" in said(first.reset, EnvironmentFault)
+
+
+def test_a_fault_within_an_environment_keeps_its_trace() -> None:
+    class Raises(Grows):
+        def step(self, action: Any) -> Any:
+            raise ValueError("its own")
+
+    venv = OverseenVecEnv(DummyVecEnv([Raises]), Autonomous())
+    venv.reset()
+    with pytest.raises(ValueError, match=r"^its own$"):
+        venv.step(np.zeros(1, np.int64))
 
 
 def test_structured_observations_are_fine_alone() -> None:

@@ -39,6 +39,7 @@ EVALUATE_EXAMPLES = """\b
 Examples:
   looplab evaluate model.zip env=lava_shortcut regime=in_the_loop
   looplab evaluate model.zip env=ops_desk eval_episodes=1000 trust=true
+  looplab evaluate model.zip env=ops_desk regime=in_the_loop out=results/judged
 """
 COMPARE_EXAMPLES = """\b
 Examples:
@@ -151,18 +152,13 @@ def train(overrides: tuple[str, ...], dry_run: bool) -> None:
 def evaluate(model: Path, overrides: tuple[str, ...]) -> None:
     """Evaluate a Stable-Baselines3 model, overseen and alone.
 
-    Only the file's weights are read; trust=true unpickles all of it, which can run code.
+    Only the file's weights are read; trust=true unpickles all of it, which can run code. Nothing
+    is written unless out=FOLDER names a new folder for every episode (episodes.parquet), the
+    printed metrics (metrics.csv), the configuration and the provenance.
     """
-    from looplab.experiments.evaluate import evaluate_file
-    from looplab.experiments.overrides import plan
-    from looplab.experiments.text_table import text_table
+    from looplab.experiments.evaluating import evaluate_model
 
-    words = [word for word in overrides if not word.startswith("trust=")]
-    trusting = [word.removeprefix("trust=") for word in overrides if word not in words]
-    if any(value not in ("true", "false") for value in trusting):
-        raise UsageError(f"trust must be true or false, got '{trusting[-1]}'")
-    config = plan(words, sweeps=False).cells[0]
-    click.echo(text_table(evaluate_file(model, config, trusting[-1:] == ["true"])))
+    evaluate_model(model, overrides, click.echo)
 
 
 @cli.command(epilog=COMPARE_EXAMPLES)

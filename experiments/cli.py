@@ -108,6 +108,15 @@ def _complete(ctx: click.Context, param: click.Parameter, word: str) -> list[Com
     return [CompletionItem(text) for text in bash_completions(word, others, ctx.info_name or "")]
 
 
+def _complete_one(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+    """Words that a command's own argument or option takes, and that begin as the word does."""
+    from looplab.experiments.completion import argument_words
+
+    given = ctx.params.get(param.name or "")
+    names = argument_words(ctx.info_name or "", param.name or "", given or ())
+    return [CompletionItem(name) for name in names if name.startswith(word)]
+
+
 def _overrides(function: Command) -> Command:
     return click.argument("overrides", nargs=-1, shell_complete=_complete)(function)
 
@@ -194,7 +203,7 @@ def report(folder: Path) -> None:
 
 
 @cli.command("list", epilog=LIST_EXAMPLES)
-@click.argument("what", required=False)
+@click.argument("what", required=False, shell_complete=_complete_one)
 def list_choices(what: str | None) -> None:
     """List environments, agents, regimes and other choices."""
     from looplab.experiments.catalogue import PLURALS, catalogue
@@ -213,7 +222,12 @@ def list_choices(what: str | None) -> None:
 
 @cli.command(epilog=SHOW_EXAMPLES)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, .gif or .png.")
-@click.option("--policy", default="random", help="Who proposes: random, reference or safe.")
+@click.option(
+    "--policy",
+    default="random",
+    help="Who proposes: random, reference or safe.",
+    shell_complete=_complete_one,
+)
 @click.option("--model", type=click.Path(path_type=Path), help="A model.zip that proposes.")
 @click.option("--steps", type=int, default=60, help="Steps at most.")
 @_overrides
@@ -244,7 +258,7 @@ def fleet(overrides: tuple[str, ...]) -> None:
 
 
 @cli.command(epilog=VALIDATE_EXAMPLES)
-@click.argument("words", nargs=-1, metavar="[CHECK] [KEY=VALUE]...")
+@click.argument("words", nargs=-1, metavar="[CHECK] [KEY=VALUE]...", shell_complete=_complete_one)
 def validate(words: tuple[str, ...]) -> None:
     """Run closed forms through the engine, and see whether they agree.
 
@@ -259,8 +273,8 @@ def validate(words: tuple[str, ...]) -> None:
 
 
 @cli.command(epilog=BENCH_EXAMPLES)
-@click.argument("what", required=False, default="learning")
-@click.argument("names", nargs=-1)
+@click.argument("what", required=False, default="learning", shell_complete=_complete_one)
+@click.argument("names", nargs=-1, shell_complete=_complete_one)
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file."
 )

@@ -76,10 +76,13 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
         raise UsageError(f"{path} holds no plain weights: {_one_line(error)}") from error
     except Exception as error:  # torch names no base for what weights_only refuses
         raise UsageError(f"{path} holds no plain weights: {_one_line(error)}") from error
+    _check_contents(path, weights, data)
     kind, policy_layers, value_layers = _family(path, weights)
     if kind is PPO and _MASKABLE in str(data.get("policy_class")):
         kind = MaskablePPO  # its weights have the same names
     if trust:
+        if _DATA not in names:
+            raise UsageError(f"{path} holds no {_DATA} to unpickle; its weights need no trust=true")
         return _trusted(kind, path, venv)
     return _filled(path, kind, weights, data, policy_layers, value_layers, venv)
 
@@ -87,6 +90,15 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
 def _one_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].partition(". ")[0] if lines else type(error).__name__
+
+
+def _check_contents(path: Path, weights: Any, data: Any) -> None:
+    """Refuses parts that hold something else than what SB3 writes there."""
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} is no Stable-Baselines3 model: its {_DATA} is no mapping")
+    named = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
+    if not named or not all(isinstance(w, torch.Tensor) for w in weights.values()):
+        raise UsageError(f"{path} is no Stable-Baselines3 model: its {_WEIGHTS} names no tensors")
 
 
 def _family(
@@ -104,7 +116,7 @@ def _widths(weights: dict[str, Any], pattern: str) -> list[int]:
     layers = [
         (int(match[1]), int(tensor.shape[0]))
         for name, tensor in weights.items()
-        if (match := re.fullmatch(pattern, name))
+        if (match := re.fullmatch(pattern, name)) and tensor.ndim
     ]
     widths = [width for _, width in sorted(layers)]
     output = pattern.startswith(("q_net", "critic"))
@@ -185,4 +197,8 @@ def _trusted(kind: type[BaseAlgorithm], path: Path, venv: Any) -> BaseAlgorithm:
         model: BaseAlgorithm = kind.load(path, env=venv, device="cpu")
     except ValueError as error:
         raise UsageError(f"{path} does not fit this environment: {_one_line(error)}") from error
+    except Exception as error:  # whatever the file's own code may raise
+        raise UsageError(
+            f"{path} cannot be unpickled: {type(error).__name__}: {_one_line(error)}"
+        ) from error
     return model

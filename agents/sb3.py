@@ -1,8 +1,11 @@
 """Stable-Baselines3 algorithms with settings that learn well and run fast on small tasks."""
 
+import inspect
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,10 @@ _FRACTIONS = (
     "exploration_fraction", "exploration_initial_eps", "exploration_final_eps",
 )  # fmt: skip
 _COUNTS = ("n_steps", "n_epochs", "batch_size", "buffer_size")
+#: Arguments of their constructors that LoopLab gives itself.
+_OWN = (
+    "policy", "env", "seed", "device", "verbose", "policy_kwargs", "_init_setup_model",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,11 @@ class Agent:
         whole("lanes", self.lanes, 1)
         for width in self.hidden:
             whole("each of hidden", width, 1)
+        arguments = set(inspect.signature(self.kind).parameters).difference(_OWN)
         for name in self.settings:
+            if name not in arguments:
+                raise unknown("key of agent.settings", name, arguments)
+            _check_finite(f"agent.settings.{name}", self.settings[name])
             if name in _FRACTIONS:
                 probability(name, self.settings[name])
             elif name in _COUNTS:
@@ -166,6 +177,18 @@ class Agent:
         venv.seed(environment_seed)  # the constructor seeded it with the policy's seed
         credit.credit(model, venv)
         return model
+
+
+def _check_finite(name: str, value: Any) -> None:
+    """Refuses numbers that are not finite, also within lists and mappings."""
+    if isinstance(value, Real) and not math.isfinite(value):
+        raise UsageError(f"{name} must be finite, got {value!r}")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_finite(f"{name}.{key}", item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_finite(name, item)
 
 
 class _Progress(BaseCallback):

@@ -45,6 +45,16 @@ def action_number(names: tuple[str, ...], given: object, what: str = "action") -
     raise unknown(what, given, names)
 
 
+def check_action_space(space: gym.Space[Any]) -> None:
+    """Refuses spaces whose actions no lanes can run.
+
+    Raises:
+        UsageError: unless it is Discrete or a Box.
+    """
+    if not isinstance(space, gym.spaces.Discrete | gym.spaces.Box):
+        raise UsageError(f"only Discrete and Box action spaces are supported, got {space}")
+
+
 @compiled
 def _any_outside(actions: Any, count: Any) -> Any:
     """Whether any action, (n,), is not among 0 ... count - 1."""
@@ -119,4 +129,5 @@ def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> 
             raise UsageError(f"action {given[lane]} of lane {lane} is not in {space}")
         clipped: Actions = np.clip(given, space.low, space.high)
         return clipped
-    raise UsageError(f"only Discrete and Box action spaces are supported, got {space}")
+    check_action_space(space)
+    raise AssertionError(space)

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from looplab.envs.actions import check_action_space
 from looplab.envs.core import FloatArray, RiskSource
 from looplab.envs.errors import EnvironmentFault, UsageError
 
@@ -45,6 +46,9 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
         correction: a function of the environment that returns the right action.
         redraw: a function that re-seeds a copy, called as ``redraw(env, seed)``; None: the copy's
             ``np_random`` is replaced.
+
+    Raises:
+        UsageError: if an argument is no function or action, or the space not supported.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
         redraw: Callable[[gym.Env[Any, Any], int], None] | None = None,
     ) -> None:
         super().__init__(env)
+        check_action_space(env.action_space)
         for name, function in (("cost", cost), ("risk", risk), ("correction", correction)):
             if function is not None and not callable(function):
                 raise UsageError(f"{name}= must be a function, got {function!r}")

@@ -1,8 +1,10 @@
 """Named errors, and one way to say that a name is unknown."""
 
+import math
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,6 +20,16 @@ class UsageError(LoopLabError, ValueError):
 
 class EnvironmentFault(LoopLabError, RuntimeError):
     """An environment broke its contract (NaN, negative cost), named by lane and step."""
+
+
+def wrong_shape(
+    given: tuple[int, ...], expected: object, lane: int, step: int, episode: int
+) -> EnvironmentFault:
+    """Builds the error for an observation whose shape is not the one of its space."""
+    return EnvironmentFault(
+        f"the environment returned an observation of shape {given}, not {expected}, in lane {lane} "
+        f"at step {step} of episode {episode}"
+    )
 
 
 def unknown(kind: str, given: object, allowed: Iterable[object]) -> UsageError:
@@ -46,17 +58,15 @@ def probability(name: str, value: float) -> float:
     return within(name, value, 0.0, 1.0)
 
 
-def within(name: str, value: float, low: float, high: float = float("inf")) -> float:
-    """Returns ``value`` as a float if it is a number in [low, high].
+def within(name: str, value: float, low: float, high: float = math.inf) -> float:
+    """Returns ``value`` as a float if it is a number in [low, high], NumPy's or Python's.
 
     Raises:
         UsageError: if it is no number, NaN, or outside the range.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        bounds = f"in [{low:g}, {high:g}]"
-        if high == float("inf"):
-            bounds = "above 0" if low == sys.float_info.min else f"at least {low:g}"
-        raise UsageError(f"{name} must be a number {bounds}, got {value!r}")
+    if not (_is_number(value, Real) and low <= value <= high):
+        bounds = _at_least(low) if high == math.inf else f"in [{low:g}, {high:g}]"
+        raise UsageError(f"{name} must be a number {bounds}, got {_shown(value)}")
     return float(value)
 
 
@@ -66,16 +76,35 @@ def finite(name: str, value: float, low: float) -> float:
     Raises:
         UsageError: if it is no number, NaN, infinite, or below ``low``.
     """
-    if within(name, value, low) == float("inf"):
-        raise UsageError(f"{name} must be a finite number of at least {low:g}, got {value!r}")
+    if math.isinf(within(name, value, low)):
+        bounds = "" if math.isinf(low) else f" of {_at_least(low)}".replace("of above", "above")
+        raise UsageError(f"{name} must be a finite number{bounds}, got {_shown(value)}")
     return float(value)
 
 
 def whole(name: str, value: int, low: int) -> int:
-    """Returns ``value`` if it is a whole number of at least ``low``, else raises ``UsageError``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise UsageError(f"{name} must be a whole number of at least {low}, got {value!r}")
-    return value
+    """Returns ``value`` as an int if it is a whole number of at least ``low``.
+
+    Raises:
+        UsageError: if it is none, or below ``low``.
+    """
+    if not (_is_number(value, Integral) and value >= low):
+        raise UsageError(f"{name} must be a whole number of at least {low}, got {_shown(value)}")
+    return int(value)
+
+
+def _is_number(value: object, kind: type) -> bool:
+    """Whether it is a number of that kind; truth values are none, NumPy's neither."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _at_least(low: float) -> str:
+    return "above 0" if low == sys.float_info.min else f"at least {low:g}"
+
+
+def _shown(value: object) -> str:
+    """A value as a person would write it, so without the name of a NumPy type."""
+    return str(value) if _is_number(value, Real) else repr(value)
 
 
 def choice(name: str, value: T, allowed: Iterable[T]) -> T:

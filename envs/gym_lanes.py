@@ -11,7 +11,7 @@ from looplab.envs.actions import checked_actions
 from looplab.envs.annotated import Annotated, name_of
 from looplab.envs.copies import copied
 from looplab.envs.core import Actions, BoolArray, FloatArray, Lanes, Observations, RiskSource, Step
-from looplab.envs.errors import EnvironmentFault, UsageError
+from looplab.envs.errors import EnvironmentFault, UsageError, wrong_shape
 from looplab.envs.streams import checked_seed
 
 _EPISODE_SEED_BITS = 31
@@ -88,10 +88,9 @@ class GymLanes(Lanes):
 
         Raises:
             UsageError: if a Discrete or Box action lies outside its space or is not finite.
-            EnvironmentFault: if an environment's reward or cost is no number.
+            EnvironmentFault: if an environment's reward or cost is no number, or an observation's
+                shape not that of its space.
         """
-        if isinstance(self.action_space, gym.spaces.Discrete | gym.spaces.Box):
-            checked_actions(self.action_space, actions, self.num_lanes)
         n = self.num_lanes
         reward, cost = np.zeros(n), np.zeros(n)
         terminated, truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
@@ -129,12 +128,21 @@ class GymLanes(Lanes):
         return self._results[lane]
 
     def _stacked(self) -> Observations:
-        if isinstance(self.observation_space, gym.spaces.Dict | gym.spaces.Tuple):
-            stacked = np.empty(self.num_lanes, dtype=object)
-            stacked[:] = self._results
-            return stacked
+        """All lanes' observations as one array; of objects where the space has no one shape."""
+        shape = self.observation_space.shape
+        if shape is None:
+            objects = np.empty(self.num_lanes, dtype=object)
+            for lane, result in enumerate(self._results):
+                objects[lane] = result
+            return objects
         known = next((r for r in self._results if r is not None), None)
-        return np.array([known if r is None else r for r in self._results])
+        seen: list[Any] = [known if r is None else r for r in self._results]
+        if all(np.shape(observation) == shape for observation in seen):
+            return np.array(seen)
+        lane = next(lane for lane, other in enumerate(seen) if np.shape(other) != shape)
+        raise wrong_shape(
+            np.shape(seen[lane]), shape, lane, int(self.elapsed[lane]), int(self.episode[lane])
+        )
 
     def offers(self, what: str) -> bool:
         """Whether a risk (by its source), ``hold``, ``correction`` or ``potential`` is known."""

@@ -25,7 +25,7 @@ from looplab.envs.drawing import (
     Colour,
     Frame,
 )
-from looplab.envs.errors import UsageError, choice, within
+from looplab.envs.errors import UsageError, choice, finite, within
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -79,7 +79,7 @@ class Annotation:
     def __post_init__(self) -> None:
         """Checks the badge and the ranges."""
         choice("badge", self.badge, BADGES)
-        within("human_seconds", self.human_seconds, 0.0)
+        finite("human_seconds", self.human_seconds, 0.0)
         if self.risk is not None and self.risk == self.risk:
             within("risk", self.risk, 0.0, 1.0)
 

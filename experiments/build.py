@@ -1,18 +1,19 @@
 """From a resolved configuration to running parts; the one place that knows all rooms."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.sb3 import Agent
 from looplab.envs.core import Lanes
-from looplab.envs.errors import LoopLabError, UsageError
+from looplab.envs.errors import LoopLabError, UsageError, unknown
 from looplab.experiments.composition import one_line
 from looplab.oversight.engine import Settings
 from looplab.oversight.ledger import Ledger
@@ -24,6 +25,7 @@ from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 #: Seeds of Gymnasium and of torch fit into this many bits.
 _SEED_BITS = 31
+_TARGET = "_target_"
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ def make(config: Any, **settings: Any) -> Any:
 
     Raises:
         LoopLabError: the constructor's own complaint, if it has one in LoopLab's words.
+        UsageError: if a part is given a key that its constructor does not know.
         UsageError: if the constructor refuses its arguments.
     """
+    _check_keys(config, settings)
     try:
         return instantiate(OmegaConf.create(dict(config)), _convert_="all", **settings)
     except InstantiationException as error:
@@ -81,6 +85,39 @@ def make(config: Any, **settings: Any) -> Any:
             cause = cause.__cause__ or cause.__context__
         reason = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise UsageError(f"{config.get('_target_')}: {one_line(reason)}") from error
+
+
+def _check_keys(node: Any, settings: Collection[str] = ()) -> None:
+    """Refuses keys that no argument of the part answers to, here and in the parts within.
+
+    Args:
+        node: part of a configuration.
+        settings: arguments that the configuration does not choose.
+    """
+    if isinstance(node, list | tuple):
+        for item in node:
+            _check_keys(item)
+    if not isinstance(node, Mapping):
+        return
+    if _TARGET in node:
+        _check_arguments(node, settings)
+    for value in node.values():
+        _check_keys(value)
+
+
+def _check_arguments(node: Mapping[Any, Any], settings: Collection[str]) -> None:
+    try:
+        found = get_object(node[_TARGET])
+        arguments = inspect.signature(found).parameters.values()
+    except Exception:  # what is no part at all, instantiating it will tell
+        return
+    if any(argument.kind is argument.VAR_KEYWORD for argument in arguments):
+        return
+    named = {a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)}
+    allowed = named.difference(settings)
+    for key in node:
+        if key not in allowed and not str(key).startswith("_"):
+            raise unknown(f"key of {found.__name__}", key, allowed)
 
 
 def parts(config: Mapping[str, Any]) -> Parts:

@@ -39,6 +39,7 @@ EVALUATE_EXAMPLES = """\b
 Examples:
   looplab evaluate model.zip env=lava_shortcut regime=in_the_loop
   looplab evaluate model.zip env=ops_desk eval_episodes=1000 trust=true
+  looplab evaluate model.zip env=ops_desk regime=in_the_loop out=results/judged
 """
 COMPARE_EXAMPLES = """\b
 Examples:
@@ -107,6 +108,15 @@ def _complete(ctx: click.Context, param: click.Parameter, word: str) -> list[Com
     return [CompletionItem(text) for text in bash_completions(word, others, ctx.info_name or "")]
 
 
+def _complete_one(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+    """Words that a command's own argument or option takes, and that begin as the word does."""
+    from looplab.experiments.completion import argument_words
+
+    given = ctx.params.get(param.name or "")
+    names = argument_words(ctx.info_name or "", param.name or "", given or ())
+    return [CompletionItem(name) for name in names if name.startswith(word)]
+
+
 def _overrides(function: Command) -> Command:
     return click.argument("overrides", nargs=-1, shell_complete=_complete)(function)
 
@@ -151,18 +161,13 @@ def train(overrides: tuple[str, ...], dry_run: bool) -> None:
 def evaluate(model: Path, overrides: tuple[str, ...]) -> None:
     """Evaluate a Stable-Baselines3 model, overseen and alone.
 
-    Only the file's weights are read; trust=true unpickles all of it, which can run code.
+    Only the file's weights are read; trust=true unpickles all of it, which can run code. Nothing
+    is written unless out=FOLDER names a new folder for every episode (episodes.parquet), the
+    printed metrics (metrics.csv), the configuration and the provenance.
     """
-    from looplab.experiments.evaluate import evaluate_file
-    from looplab.experiments.overrides import plan
-    from looplab.experiments.text_table import text_table
+    from looplab.experiments.evaluating import evaluate_model
 
-    words = [word for word in overrides if not word.startswith("trust=")]
-    trusting = [word.removeprefix("trust=") for word in overrides if word not in words]
-    if any(value not in ("true", "false") for value in trusting):
-        raise UsageError(f"trust must be true or false, got '{trusting[-1]}'")
-    config = plan(words, sweeps=False).cells[0]
-    click.echo(text_table(evaluate_file(model, config, trusting[-1:] == ["true"])))
+    evaluate_model(model, overrides, click.echo)
 
 
 @cli.command(epilog=COMPARE_EXAMPLES)
@@ -198,7 +203,7 @@ def report(folder: Path) -> None:
 
 
 @cli.command("list", epilog=LIST_EXAMPLES)
-@click.argument("what", required=False)
+@click.argument("what", required=False, shell_complete=_complete_one)
 def list_choices(what: str | None) -> None:
     """List environments, agents, regimes and other choices."""
     from looplab.experiments.catalogue import PLURALS, catalogue
@@ -217,7 +222,12 @@ def list_choices(what: str | None) -> None:
 
 @cli.command(epilog=SHOW_EXAMPLES)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, .gif or .png.")
-@click.option("--policy", default="random", help="Who proposes: random, reference or safe.")
+@click.option(
+    "--policy",
+    default="random",
+    help="Who proposes: random, reference or safe.",
+    shell_complete=_complete_one,
+)
 @click.option("--model", type=click.Path(path_type=Path), help="A model.zip that proposes.")
 @click.option("--steps", type=int, default=60, help="Steps at most.")
 @_overrides
@@ -248,7 +258,7 @@ def fleet(overrides: tuple[str, ...]) -> None:
 
 
 @cli.command(epilog=VALIDATE_EXAMPLES)
-@click.argument("words", nargs=-1, metavar="[CHECK] [KEY=VALUE]...")
+@click.argument("words", nargs=-1, metavar="[CHECK] [KEY=VALUE]...", shell_complete=_complete_one)
 def validate(words: tuple[str, ...]) -> None:
     """Run closed forms through the engine, and see whether they agree.
 
@@ -263,8 +273,8 @@ def validate(words: tuple[str, ...]) -> None:
 
 
 @cli.command(epilog=BENCH_EXAMPLES)
-@click.argument("what", required=False, default="learning")
-@click.argument("names", nargs=-1)
+@click.argument("what", required=False, default="learning", shell_complete=_complete_one)
+@click.argument("names", nargs=-1, shell_complete=_complete_one)
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file."
 )

@@ -10,6 +10,48 @@ from looplab import CONFIG_DIR
 _ROOT = "config"
 _HIDDEN = ("defaults", "_target_")
 _DEFAULTS = "defaults"
+#: Settings that come with a task and an agent, and are never chosen by hand.
+_TUNED = "tuned"
+#: What commands' own arguments and options take. Written down here because what defines them takes
+#: seconds to import, and who presses Tab waits; a test holds them equal.
+BENCHES = ("learning", "envs", "solve")
+POLICIES = ("random", "reference", "safe")
+CHECKS = (
+    "machine_repairman",
+    "erlang_c",
+    "binomial_misses",
+    "audit_leak",
+    "veto_renewal",
+    "corridor",
+    "chow",
+    "signal_detection",
+    "fatigue",
+    "bpref",
+    "potential_shaping",
+)
+
+
+def argument_words(command: str, argument: str, given: Sequence[str] = ()) -> list[str]:
+    """Words that an argument or option takes, other than ``key=value``.
+
+    Args:
+        command: name of the command.
+        argument: name of the argument or option.
+        given: what stands there already, where it takes several.
+    """
+    match command, argument:
+        case "list", "what":
+            return [f"{group}s" for group in sorted(_groups())]
+        case "bench", "what":
+            return list(BENCHES)
+        case "bench", "names":
+            return [name for name in _choices("env") if name not in given]
+        case "show", "policy":
+            return list(POLICIES)
+        case "validate", "words" if not given:
+            return list(CHECKS)
+        case _:
+            return []
 
 
 def completions(word: str, others: Sequence[str] = (), command: str = "") -> list[str]:
@@ -72,7 +114,8 @@ def joined(parts: Sequence[str]) -> list[str]:
 
 
 def _groups() -> list[str]:
-    return [f.name for f in CONFIG_DIR.iterdir() if f.is_dir() and any(f.glob("*.yaml"))]
+    folders = [f for f in CONFIG_DIR.iterdir() if f.is_dir() and any(f.glob("*.yaml"))]
+    return [folder.name for folder in folders if folder.name != _TUNED]
 
 
 def _choices(group: str) -> list[str]:

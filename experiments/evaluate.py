@@ -123,7 +123,7 @@ def evaluate_file(path: Path, config: Mapping[str, Any], trust: bool = False) ->
         trust: unpickle the whole file, which can run code; else its weights only.
 
     Returns:
-        One row per phase and policy, with means over episodes and rates per 1 000 steps.
+        One row per episode, with its phase and policy.
 
     Raises:
         UsageError: if the file is no such model, or does not fit the environment.
@@ -135,8 +135,7 @@ def evaluate_file(path: Path, config: Mapping[str, Any], trust: bool = False) ->
         venv.close()
     built = parts(config)
     _check_confidence(model, built, config)
-    found = evaluate(model, config, config["eval_episodes"], Seeds.of(config["seed"]))
-    return summarise(found.episodes)
+    return evaluate(model, config, config["eval_episodes"], Seeds.of(config["seed"])).episodes
 
 
 def _check_confidence(model: BaseAlgorithm, built: Parts, config: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from looplab.experiments.figures.fleet import FIGURE, draw
 from looplab.experiments.files import write_whole
 from looplab.experiments.fleet_study import Asked, Study, asked
 from looplab.experiments.fleet_table import answers, summarise, tables, targets_of
+from looplab.experiments.number_text import counted
 from looplab.experiments.provenance import provenance
 from looplab.experiments.store import check_writable
 
@@ -49,7 +50,8 @@ def run_fleet(words: Sequence[str], say: Callable[[str], None]) -> Path:
     for fleet in study.fleets:
         rows += [study.row(fleet, seed) for seed in request.seeds]
         if not request.quiet:
-            say(f"{len(rows)} of {len(study.fleets) * len(request.seeds)} runs")
+            total = len(study.fleets) * len(request.seeds)
+            say(f"{len(rows)} of {counted(total, 'run')}")
     runs = pd.DataFrame(rows)
     cells = summarise(runs)
     labels = _labels(request)

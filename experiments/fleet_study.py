@@ -10,7 +10,7 @@ import yaml
 
 from looplab import CONFIG_DIR
 from looplab.envs.core import Actions, Lanes
-from looplab.envs.errors import UsageError, choice, unknown, whole, within
+from looplab.envs.errors import UsageError, choice, finite, unknown, whole
 from looplab.experiments import build
 from looplab.experiments.composition import groups, keys_under
 from looplab.experiments.fleet_policy import POLICIES, by_model
@@ -139,8 +139,8 @@ class Study:
         self._lanes: Lanes | None = None
         self._parts = build.parts(request.config)
         self.period = Period(
-            within("horizon_seconds", self._own["horizon_seconds"], 0.0),
-            within("warmup_seconds", self._own["warmup_seconds"], 0.0),
+            finite("horizon_seconds", self._own["horizon_seconds"], 0.0),
+            finite("warmup_seconds", self._own["warmup_seconds"], 0.0),
         )
         self._executes_late = choice("late", self._own["late"], LATES) == "execute"
         gate = self._gate
@@ -268,9 +268,9 @@ def duration(name: str, own: Mapping[str, Any], none: str | None = None) -> Dura
         raise UsageError(f"{name}_p95 and {name}=lognormal go together, got {name}={kind}")
     if seconds is None:
         raise UsageError(f"{name}={kind} needs {name}_seconds")
-    seconds = within(f"{name}_seconds", seconds, 0.0)
+    seconds = finite(f"{name}_seconds", seconds, 0.0)
     if kind == "lognormal":
-        return Lognormal(seconds, within(f"{name}_p95", late, seconds))
+        return Lognormal(seconds, finite(f"{name}_p95", late, seconds))
     return Fixed(seconds) if kind == "fixed" else Exponential(seconds)
 
 

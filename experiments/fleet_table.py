@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from looplab.envs.errors import probability, within
+from looplab.envs.errors import finite, probability
 from looplab.experiments.number_text import short_number, with_interval
 from looplab.experiments.statistics import Interval, mean_interval
 from looplab.experiments.text_table import text_table
@@ -65,7 +65,7 @@ def targets_of(own: Mapping[str, Any]) -> list[Target]:
     """
     found = []
     if own["target_wait_p95"] is not None:
-        limit = within("target_wait_p95", own["target_wait_p95"], 0.0)
+        limit = finite("target_wait_p95", own["target_wait_p95"], 0.0)
         text = f"keep the 95th percentile of waiting within {short_number(limit)} s"
         found.append(Target("wait_p95", limit, text, "s"))
     if own["target_overdue"] is not None:

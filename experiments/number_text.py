@@ -57,6 +57,15 @@ def whole_number(value: float) -> str:
     return _fixed(value, 0)
 
 
+def counted(number: int, noun: str) -> str:
+    """A count with its noun, which takes an s unless there is exactly one.
+
+    >>> counted(1, "run"), counted(0, "run"), counted(12, "run")
+    ('1 run', '0 runs', '12 runs')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _decimals(value: float, figures: int) -> int:
     return max(0, figures - 1 - math.floor(math.log10(abs(value)))) if value else 0
 

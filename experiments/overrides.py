@@ -94,7 +94,7 @@ def _split(
     """Axes with their values, those of the experiment first; and the words that are fixed."""
     swept: dict[str, list[Value]] = {}
     for key, values in (base.get(SWEEP) or {}).items():
-        swept[key] = [value_of(v) for v in (values if isinstance(values, list) else [values])]
+        swept[key] = _different(map(value_of, values if isinstance(values, list) else [values]))
     fixed = []
     for word in words:
         if word.key in (EXPERIMENT, "seeds"):
@@ -102,10 +102,15 @@ def _split(
         if word.sweeps and word.key in _NO_AXIS:
             raise UsageError(f"{word.key} cannot be swept; {_NO_AXIS[word.key]}")
         if word.sweeps or word.key in GROUP_AXES or word.key in swept:
-            swept[word.key] = list(word.values)
+            swept[word.key] = _different(word.values)
         else:
             fixed.append(word)
     return swept, fixed
+
+
+def _different(values: Iterable[Value]) -> list[Value]:
+    """A value that is named twice is one cell."""
+    return list({str(value.label): value for value in values}.values())
 
 
 def _check_single(swept: Mapping[str, Sequence[Value]]) -> None:
@@ -145,8 +150,13 @@ def _seeds(default: Any, word: Word | None) -> tuple[int, ...]:
     if not isinstance(given, list):
         return tuple(range(whole("seeds", given, 1)))
     seeds = tuple(whole("each of seeds", seed, 0) for seed in given)
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise UsageError(f"seeds must be different whole numbers, got {given}")
+    if not seeds:
+        raise UsageError("seeds names no seed; give how many, seeds=N, or which, seeds=3,7")
+    twice = [seed for seed in seeds if seeds.count(seed) > 1]
+    if twice:
+        raise UsageError(
+            f"seeds names {twice[0]} twice, which would be one run; give different whole numbers"
+        )
     return seeds
 
 

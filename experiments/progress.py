@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from looplab.experiments.job import Failure
+from looplab.experiments.number_text import counted
 
 #: Seconds between two plain lines about runs that go on.
 PLAIN_SECONDS = 10.0
@@ -116,7 +117,7 @@ class PlainDisplay(Display):
         if time.monotonic() - self._said >= PLAIN_SECONDS:
             self._said = time.monotonic()
             self._say(
-                f"{100 * self.done / self.total:3.0f} %  {self.ended}/{len(self.cells)} runs  "
+                f"{100 * self.done / self.total:3.0f} %  {_ended_of(self.ended, len(self.cells))}  "
                 f"{self.rate:,.0f} steps/s  {self.left} left"
             )
 
@@ -151,10 +152,10 @@ class RichDisplay(Display):
             total = sum(steps[name] for name in self._of[cell])
             self._ended[cell] = 0
             self._tasks[cell] = self._progress.add_task(
-                escape(cell), total=total, runs=f"0/{len(self._of[cell])} runs", left=""
+                escape(cell), total=total, runs=_ended_of(0, len(self._of[cell])), left=""
             )
         self._tasks[_ALL] = self._progress.add_task(
-            f"[bold]{_ALL}", total=self.total, runs=f"0/{len(cells)} runs", left=""
+            f"[bold]{_ALL}", total=self.total, runs=_ended_of(0, len(cells)), left=""
         )
 
     def __enter__(self) -> "Display":
@@ -196,14 +197,18 @@ class RichDisplay(Display):
         self._progress.update(
             self._tasks[cell],
             completed=sum(self._made[member] for member in members),
-            runs=f"{self._ended[cell]}/{len(members)} runs",
+            runs=_ended_of(self._ended[cell], len(members)),
         )
         self._progress.update(
             self._tasks[_ALL],
             completed=self.done,
-            runs=f"{self.ended}/{len(self.cells)} runs",
+            runs=_ended_of(self.ended, len(self.cells)),
             left=f"{self.rate:,.0f} steps/s, {self.left} left",
         )
+
+
+def _ended_of(ended: int, runs: int) -> str:
+    return f"{ended}/{counted(runs, 'run')}"
 
 
 def display(kind: str, cells: Mapping[str, str], steps: Mapping[str, int]) -> Display:

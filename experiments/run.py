@@ -63,7 +63,7 @@ def run(
     frames = [rows.assign(phase=TRAIN, policy="stochastic")] if len(rows) else []
     found = evaluate(model, config, config["eval_episodes"], seeds, venv.oversight)
     frames.append(found.episodes)
-    _write_episodes(pd.concat(frames, ignore_index=True), config, folder)
+    write_episodes(pd.concat(frames, ignore_index=True), config, folder)
     _write(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=True))
     _write(folder / "provenance.json", json.dumps(provenance(), indent=2))
     metrics = {
@@ -101,7 +101,14 @@ def drift_step(task: Lanes) -> int | None:
     return None if drift is None else int(drift.at_step) * task.num_lanes
 
 
-def _write_episodes(frame: pd.DataFrame, config: Mapping[str, Any], folder: Path) -> None:
+def write_episodes(frame: pd.DataFrame, config: Mapping[str, Any], folder: Path) -> None:
+    """Writes ``episodes.parquet``: the rows, after columns that name the run.
+
+    Args:
+        frame: one row per episode; the columns are added to it.
+        config: the run's resolved configuration.
+        folder: where the file goes.
+    """
     named = {name: config["cell"][name] for name in CELL_COLUMNS}
     for place, (name, value) in enumerate({**named, "seed": config["seed"]}.items()):
         frame.insert(place, name, value)

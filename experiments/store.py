@@ -13,6 +13,7 @@ from typing import Any
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.files import write_whole
+from looplab.experiments.number_text import counted
 from looplab.experiments.result_folder import COMPARISON_FILE
 
 #: Keys of a configuration that change nothing in a run's results.
@@ -131,8 +132,8 @@ def check_writable(folder: Path, new_runs: int) -> None:
     free, needed = shutil.disk_usage(there).free, new_runs * RUN_BYTES
     if free < needed:
         raise UsageError(
-            f"no space for {folder}: {new_runs} runs may need {needed // _MEBIBYTE} MiB, "
-            f"{free // _MEBIBYTE} MiB are free"
+            f"no space for {folder}: {counted(new_runs, 'run')} may need "
+            f"{needed // _MEBIBYTE} MiB, {free // _MEBIBYTE} MiB are free"
         )
 
 

@@ -1,5 +1,6 @@
 """Words of a command line, ``key=value``, read by Hydra's own grammar and checked by name."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -85,10 +86,9 @@ def _parsed(text: str) -> Word:
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        fault = one_line(error).partition(" expecting ")[0]
         raise UsageError(
-            f"'{text}' cannot be read as key=value or key=value,value: {fault}; quote what holds "
-            "spaces, commas or brackets"
+            f"'{text}' cannot be read as key=value or key=value,value: {_fault(text, error)}; "
+            "quote what holds spaces, commas or brackets"
         ) from error
     key = override.key_or_group
     prefix = text[: len(text) - len(text.lstrip("+"))]
@@ -101,6 +101,24 @@ def _parsed(text: str) -> Word:
         raise UsageError(f"'{text}' adds a key outside of any group; allowed: +GROUP.key=value")
     raw = None if override.is_sweep_override() else override.value()
     return Word(prefix, key, values, override.is_sweep_override(), raw)
+
+
+def _fault(text: str, error: Exception) -> str:
+    """What a person did wrong where the grammar's parser names its tokens."""
+    value = text.partition("=")[2]
+    said = one_line(error)
+    named = re.search(r"(?:input|error at:) '(.)'?", said)
+    if "HydraException while" in said:  # about a function, in words already
+        return said.partition(": ")[2]
+    if re.search(r",\s*([,)}\]]|$)", value):
+        return "nothing follows one of its commas"
+    if re.search(r"(^|[\[({])\s*,", value):
+        return "nothing stands before its first comma"
+    if any(value.count(quote) % 2 for quote in "'\""):
+        return "a quote is not closed"
+    if any(value.count(left) != value.count(right) for left, right in ("()", "[]", "{}")):
+        return "its brackets do not pair"
+    return f"{named[1]} is not expected where it stands" if named else "its value has no known form"
 
 
 def _values(override: Override, text: str) -> tuple[Value, ...]:
@@ -118,8 +136,7 @@ def _values(override: Override, text: str) -> tuple[Value, ...]:
         written_values = [str(value) for value in override.sweep_string_iterator()]
     except (HydraException, NotImplementedError) as error:
         raise UsageError(f"'{text}' names no list of values; give them with commas") from error
-    pairs = dict(zip(map(str, labels), zip(labels, written_values, strict=True), strict=True))
-    return tuple(Value(label, written) for label, written in pairs.values())
+    return tuple(map(Value, labels, written_values))
 
 
 def plain(value: Any) -> Any:

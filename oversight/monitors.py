@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import RISK_RESOLUTION, BoolArray, FloatArray
-from looplab.envs.errors import UsageError, choice, probability, whole, within
+from looplab.envs.errors import UsageError, choice, finite, probability, whole, within
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.record import Record
 from looplab.oversight.triggers import Reason
@@ -219,7 +219,7 @@ class Cusum(Monitor):
         pooled: bool = True,
     ) -> None:
         super().__init__(stream, pooled)
-        self.reference = within("reference", reference, -np.inf)
+        self.reference = finite("reference", reference, -np.inf)
         self.threshold = within("threshold", threshold, np.finfo(np.float64).tiny)
 
     def update(self, watch: Watch, total: FloatArray, count: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Observations
-from looplab.envs.errors import UsageError, probability, whole, within
+from looplab.envs.errors import UsageError, finite, probability, whole
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.types import brief
 
@@ -33,7 +33,7 @@ class Cells:
     """
 
     def __init__(self, width: float = 0.5) -> None:
-        self.width = within("width", width, np.finfo(np.float64).tiny)
+        self.width = finite("width", width, np.finfo(np.float64).tiny)
 
     def __call__(self, observations: Observations) -> IntArray:
         """Number of each feature's interval, shape (n, features)."""
@@ -213,7 +213,7 @@ class Revision:
     ) -> None:
         self.reviser: Reviser = HarmRate() if reviser is None else reviser
         self.every = whole("every", every, 1)
-        self.seconds = within("seconds", seconds, 0.0)
+        self.seconds = finite("seconds", seconds, 0.0)
         self.memory = probability("memory", memory)
         self.cells: CellFunction = Cells() if cells is None else cells
         for name in ("reviser", "cells"):

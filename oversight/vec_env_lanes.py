@@ -1,12 +1,14 @@
 """Somebody's Stable-Baselines3 VecEnv, spoken to as lanes."""
 
 import copy
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from looplab.envs.actions import check_action_space
 from looplab.envs.annotated import (
     ActionFunction,
     Annotated,
@@ -16,7 +18,10 @@ from looplab.envs.annotated import (
     number,
 )
 from looplab.envs.core import Actions, BoolArray, FloatArray, Lanes, Observations, RiskSource, Step
-from looplab.envs.errors import EnvironmentFault, UsageError
+from looplab.envs.errors import EnvironmentFault, UsageError, wrong_shape
+
+#: Method of SB3's ``DummyVecEnv`` in which an observation of another shape raises.
+_SAVES = "_save_obs"
 
 
 class VecEnvLanes(Lanes):
@@ -45,6 +50,7 @@ class VecEnvLanes(Lanes):
         hold: Any | ActionFunction | None = None,
         correction: ActionFunction | None = None,
     ) -> None:
+        check_action_space(venv.action_space)
         self.venv = venv
         self.num_lanes = venv.num_envs
         self.observation_space = venv.observation_space
@@ -77,21 +83,22 @@ class VecEnvLanes(Lanes):
 
     def reset(self, mask: BoolArray | None = None) -> Observations:
         """Begins episodes; hands out what the VecEnv has reset by itself."""
-        if mask is None or self._pending is None:
-            self.observation = _array(self.venv.reset())
+        pending, self._pending = self._pending, None
+        if mask is None or pending is None:
             mask = np.ones(self.num_lanes, dtype=np.bool_)
-        else:
-            self.observation = self._pending
-        self._pending = None
+            pending = None
         self.episode[mask] += 1
         self.elapsed[mask] = 0
+        if pending is None:
+            pending = self._array(self._fitting(self.venv.reset), 0)
+        self.observation = pending
         return self.observation
 
     def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
         """Runs one action in the active lanes (all by default)."""
         if active is None or active.all():
-            results, rewards, dones, infos = self.venv.step(actions)
-            new, done = _array(results), np.asarray(dones, dtype=np.bool_)
+            results, rewards, dones, infos = self._fitting(self.venv.step, actions)
+            new, done = self._array(results, 1), np.asarray(dones, dtype=np.bool_)
         else:
             new, rewards, done, infos = self._step_some(actions, active)
         final = new
@@ -137,6 +144,7 @@ class VecEnvLanes(Lanes):
         for lane in range(n):
             if active[lane]:
                 result = self.venv.env_method("step", actions[lane], indices=[lane])[0]
+                self._check_shape(np.shape(result[0]), lane, 1)
                 new[lane], rewards[lane], terminated, truncated, info = result
                 infos[lane] = dict(info)
                 done[lane] = terminated or truncated
@@ -146,6 +154,35 @@ class VecEnvLanes(Lanes):
             infos[lane]["terminal_observation"] = new[lane].copy()
             new[lane] = self.venv.env_method("reset", indices=[lane])[0][0]
         return new, rewards, done, infos
+
+    def _fitting(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What the VecEnv answers; a fault where what a lane observes does not fit its buffer."""
+        try:
+            return call(*arguments)
+        except ValueError as error:
+            *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+            if frame.f_code.co_name != _SAVES:
+                raise
+            seen, lane = frame.f_locals["obs"], int(frame.f_locals["env_idx"])
+            self._check_shape(np.shape(seen), lane, len(arguments))
+            raise
+
+    def _array(self, observations: Any, steps: int) -> Observations:
+        """All lanes' observations, (n, ...), made by so many steps more than were counted."""
+        if not isinstance(observations, np.ndarray):
+            raise UsageError(
+                "OverseenVecEnv needs array observations; flatten Dict and Tuple ones before it"
+            )
+        if observations.shape != (self.num_lanes, *(self.observation_space.shape or ())):
+            self._check_shape(observations.shape[1:], 0, steps)
+        return observations
+
+    def _check_shape(self, given: tuple[int, ...], lane: int, steps: int) -> None:
+        """Refuses an observation of another shape than its space has; steps as in ``_array``."""
+        expected = self.observation_space.shape
+        if given != expected:
+            step = int(self.elapsed[lane]) + steps
+            raise wrong_shape(given, expected, lane, step, int(self.episode[lane]))
 
     def _costs(
         self,
@@ -232,11 +269,3 @@ class VecEnvLanes(Lanes):
         if self._envs is None:
             raise UsageError("look-ahead needs the environments in this process: use DummyVecEnv")
         return copy.deepcopy(self._envs[lane])
-
-
-def _array(observations: Any) -> Observations:
-    if not isinstance(observations, np.ndarray):
-        raise UsageError(
-            "OverseenVecEnv needs array observations; flatten Dict and Tuple ones before it"
-        )
-    return observations

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from looplab.envs.core import FloatArray
-from looplab.envs.errors import UsageError, probability, whole, within
+from looplab.envs.errors import UsageError, finite, probability, whole, within
 
 #: Standard deviations, and further states, beyond which more waiting requests are left out.
 _REACH, _MARGIN = 12.0, 100
@@ -46,8 +46,8 @@ def machine_repairman(
     """
     whole("agents", agents, 1)
     whole("reviewers", reviewers, 1)
-    within("think_seconds", think_seconds, _ABOVE_ZERO)
-    within("service_seconds", service_seconds, _ABOVE_ZERO)
+    finite("think_seconds", think_seconds, _ABOVE_ZERO)
+    finite("service_seconds", service_seconds, _ABOVE_ZERO)
 
     def chances(population: int) -> FloatArray:
         present = np.arange(population)
@@ -98,7 +98,7 @@ def waits_longer(
     """P(W > t) = C exp(-(c mu - lambda) t) in M/M/c, first come, first served."""
     waits = erlang_c(reviewers, _load(requests_per_second, service_seconds))
     spare = reviewers / service_seconds - requests_per_second
-    return waits * float(np.exp(-spare * within("seconds", seconds, 0.0)))
+    return waits * float(np.exp(-spare * finite("seconds", seconds, 0.0)))
 
 
 def impatient_queue(
@@ -110,7 +110,7 @@ def impatient_queue(
     that the queue settles at any load (Garnett, Mandelbaum & Reiman 2002).
     """
     whole("reviewers", reviewers, 1)
-    within("patience_seconds", patience_seconds, _ABOVE_ZERO)
+    finite("patience_seconds", patience_seconds, _ABOVE_ZERO)
     _load(requests_per_second, service_seconds)
     most = requests_per_second * max(service_seconds, patience_seconds)
     present = np.arange(int(most + _REACH * np.sqrt(most)) + reviewers + _MARGIN)
@@ -142,8 +142,8 @@ def priority_waits(
 
 
 def _load(requests_per_second: float, service_seconds: float) -> float:
-    within("service_seconds", service_seconds, _ABOVE_ZERO)
-    return within("requests_per_second", requests_per_second, _ABOVE_ZERO) * service_seconds
+    finite("service_seconds", service_seconds, _ABOVE_ZERO)
+    return finite("requests_per_second", requests_per_second, _ABOVE_ZERO) * service_seconds
 
 
 def _birth_and_death(births: FloatArray, deaths: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from looplab.envs.core import FloatArray
-from looplab.envs.errors import UsageError, within
+from looplab.envs.errors import finite
 
 #: 95th percentile of the standard normal distribution.
 Z95 = 1.6448536269514722
@@ -39,7 +39,7 @@ class Fixed:
 
     def __post_init__(self) -> None:
         """Checks the range."""
-        _finite("seconds", self.seconds)
+        finite("seconds", self.seconds, 0.0)
 
     @property
     def mean_seconds(self) -> float:
@@ -63,7 +63,7 @@ class Exponential:
 
     def __post_init__(self) -> None:
         """Checks the range."""
-        _finite("mean seconds", self.mean_seconds)
+        finite("mean seconds", self.mean_seconds, 0.0)
 
     def draws(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Independent times in seconds, shape (count,)."""
@@ -84,8 +84,8 @@ class Lognormal:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        _finite("median seconds", self.median_seconds, np.finfo(np.float64).tiny)
-        _finite("p95 seconds", self.p95_seconds, self.median_seconds)
+        finite("median seconds", self.median_seconds, np.finfo(np.float64).tiny)
+        finite("p95 seconds", self.p95_seconds, self.median_seconds)
 
     @property
     def sigma(self) -> float:
@@ -106,8 +106,3 @@ def stream(duration: Duration, rng: np.random.Generator) -> Iterator[float]:
     """Endless times in seconds, drawn many together."""
     while True:
         yield from duration.draws(rng, _CHUNK).tolist()
-
-
-def _finite(name: str, value: float, low: float = 0.0) -> None:
-    if math.isinf(within(name, value, low)):
-        raise UsageError(f"{name} must be finite")

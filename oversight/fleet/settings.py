@@ -1,9 +1,8 @@
 """What a fleet is: how many agents and reviewers, and the rules between them."""
 
-import math
 from dataclasses import dataclass
 
-from looplab.envs.errors import UsageError, choice, probability, whole, within
+from looplab.envs.errors import UsageError, choice, finite, probability, whole
 from looplab.oversight.fleet.durations import Duration
 
 WAITINGS = ("blocking", "non_blocking")
@@ -51,7 +50,7 @@ class Fleet:
         choice("priority", self.priority, PRIORITIES)
         probability("urgent_share", self.urgent_share)
         if self.deadline_seconds is not None:
-            within("deadline_seconds", self.deadline_seconds, 0.0)
+            finite("deadline_seconds", self.deadline_seconds, 0.0)
         if not self.think.mean_seconds > 0.0:
             raise UsageError("think must take more than 0 seconds, or time stands still")
 
@@ -96,11 +95,11 @@ class Period:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        within("horizon_seconds", self.horizon_seconds, 0.0)
-        within("warmup_seconds", self.warmup_seconds, 0.0)
-        if not self.warmup_seconds < self.horizon_seconds < math.inf:
+        finite("horizon_seconds", self.horizon_seconds, 0.0)
+        finite("warmup_seconds", self.warmup_seconds, 0.0)
+        if not self.warmup_seconds < self.horizon_seconds:
             raise UsageError(
-                "horizon_seconds must be finite and above warmup_seconds, got "
+                "horizon_seconds must be above warmup_seconds, got "
                 f"{self.horizon_seconds:g} and {self.warmup_seconds:g}"
             )
 

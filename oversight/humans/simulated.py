@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray, FloatArray, IntArray
-from looplab.envs.errors import UsageError, choice, within
+from looplab.envs.errors import UsageError, choice, finite
 from looplab.oversight.asking import consult
 from looplab.oversight.humans.automation_bias import AutomationBias
 from looplab.oversight.humans.effects import Answer, Look, State
@@ -188,7 +188,7 @@ class SimulatedHuman:
             effect for effect in given if effect is not None and not getattr(effect, "off", False)
         ]
         self.error_memory = choice("error_memory", error_memory, ERROR_MEMORIES)
-        self.step_seconds = within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        self.step_seconds = finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         self.name = name
         self._remember = [_remembers(effect) for effect in self.effects]
         self._own = isinstance(self.accuracy, Accuracy) and not effects

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
-from looplab.envs.errors import UsageError, choice, within
+from looplab.envs.errors import UsageError, choice, finite, within
 from looplab.oversight.asking import consult, selected, several, titled
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.base import triggered
@@ -41,9 +41,7 @@ class Tier:
     def __post_init__(self) -> None:
         """Checks the settings."""
         if self.deadline_seconds is not None:
-            within("deadline_seconds", self.deadline_seconds, 0.0)
-            if math.isinf(self.deadline_seconds):
-                raise UsageError("deadline_seconds must be finite; None: no deadline")
+            finite("deadline_seconds", self.deadline_seconds, 0.0)
         if isinstance(self.passes, str):
             raise UsageError(f"passes must be a list of verdicts, got {self.passes!r}")
         for verdict in self.passes:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import IntArray
-from looplab.envs.errors import UsageError, whole, within
+from looplab.envs.errors import UsageError, finite, whole
 from looplab.oversight.asking import consult, several, titled
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.types import Verdicts
@@ -48,11 +48,11 @@ class Rotation:
             raise UsageError("Rotation: give either shift_steps or shift_seconds")
         least = float(np.finfo(np.float64).tiny)
         if shift_seconds is not None:
-            seconds = within("shift_seconds", shift_seconds, least)
-            self.shift_steps = seconds / within("step_seconds", step_seconds, least)
+            seconds = finite("shift_seconds", shift_seconds, least)
+            self.shift_steps = seconds / finite("step_seconds", step_seconds, least)
         else:
             self.shift_steps = float(whole("shift_steps", shift_steps, 1))  # type: ignore[arg-type]
-        self.handover_seconds = within("handover_seconds", handover_seconds, 0.0)
+        self.handover_seconds = finite("handover_seconds", handover_seconds, 0.0)
         self.name = name
 
     def start(self, num_lanes: int) -> IntArray:

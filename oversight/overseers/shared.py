@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray
-from looplab.envs.errors import whole, within
+from looplab.envs.errors import finite, whole
 from looplab.oversight.asking import consult
 from looplab.oversight.humans.effects import Answer, Look
 from looplab.oversight.humans.simulated import Mind, SimulatedHuman
@@ -63,7 +63,7 @@ class Shared:
     ) -> None:
         self.overseer: Any = ScriptedOverseer() if overseer is None else overseer
         self.reviewers = whole("reviewers", reviewers, 1)
-        self.step_seconds = within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        self.step_seconds = finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         self.name = name
 
     @property

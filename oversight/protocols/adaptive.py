@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
-from looplab.envs.errors import UsageError, probability, whole, within
+from looplab.envs.errors import UsageError, finite, probability, whole, within
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold
 from looplab.oversight.overseers.scripted import ScriptedOverseer
@@ -104,7 +104,7 @@ class Adaptive:
         self.smoothing = within("smoothing", smoothing, np.finfo(np.float64).tiny, 1.0)
         self.dwell = whole("dwell", dwell, 0)
         if budget_seconds is not None:
-            within("budget_seconds", budget_seconds, 0.0)
+            finite("budget_seconds", budget_seconds, 0.0)
         self.budget_seconds = budget_seconds
         if risk is not None and (not isinstance(risk, Scored) or risk.BELOW):
             raise UsageError(f"risk must be a trigger that asks above a score, got {risk!r}")

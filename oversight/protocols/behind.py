@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
-from looplab.envs.errors import probability, within
+from looplab.envs.errors import finite, probability
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold
 from looplab.oversight.proposals import Proposals
@@ -69,7 +69,7 @@ class Behind:
     ) -> None:
         self.share = probability("share", share)
         self.after_harm = bool(after_harm)
-        self.step_seconds = within("step_seconds", step_seconds, 0.0)
+        self.step_seconds = finite("step_seconds", step_seconds, 0.0)
         self.revision = revision
         self.fallback: Fallback = Hold() if fallback is None else fallback
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray
-from looplab.envs.errors import UsageError, whole, within
+from looplab.envs.errors import UsageError, finite, whole
 from looplab.oversight.decision import Decision
 from looplab.oversight.humans.preferences import Preferences
 from looplab.oversight.humans.segments import Trail
@@ -90,8 +90,8 @@ class Comparisons:
             raise UsageError(f"queries must be at most {MAX_QUERIES}, got {queries}")
         self.segment_steps = whole("segment_steps", segment_steps, 1)
         self.recent_steps = whole("recent_steps", recent_steps, segment_steps + 1)
-        self.cost_weight = within("cost_weight", cost_weight, 0.0)
-        self.review_seconds = within("review_seconds", review_seconds, 0.0)
+        self.cost_weight = finite("cost_weight", cost_weight, 0.0)
+        self.review_seconds = finite("review_seconds", review_seconds, 0.0)
         self.budget = None if budget is None else whole("budget", budget, 0)
 
     def start(self, num_lanes: int) -> Collected:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from looplab.envs.core import BoolArray
-from looplab.envs.errors import UsageError, choice, within
+from looplab.envs.errors import UsageError, choice, finite
 from looplab.oversight.asking import consult
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
@@ -54,9 +54,9 @@ class Gate:
         self.overseer = ScriptedOverseer() if overseer is None else overseer
         self.fallback: Fallback = Hold() if fallback is None else fallback
         self.world = choice("world", world, WORLDS)
-        self.step_seconds = within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        self.step_seconds = finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         if deadline_seconds is not None:
-            within("deadline_seconds", deadline_seconds, 0.0)
+            finite("deadline_seconds", deadline_seconds, 0.0)
         self.deadline_seconds = deadline_seconds
         self.timeout = choice("timeout", timeout, TIMEOUTS)
         if self.world == "running" and halts(self.fallback):

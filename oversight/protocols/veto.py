@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from looplab.envs.core import BoolArray, IntArray
-from looplab.envs.errors import UsageError, probability, whole, within
+from looplab.envs.errors import UsageError, finite, probability, whole
 from looplab.oversight.asking import consult
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Correction, Fallback, corrects
@@ -83,11 +83,11 @@ class Veto:
             raise UsageError("Veto: give lag (steps) or step_seconds, not both")
         self.lag = 1 if lag is None else whole("lag", lag, 0)
         if step_seconds is not None:
-            within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+            finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         self.step_seconds = step_seconds
         self.vigilance = probability("vigilance", vigilance)
         self.override = whole("override", override, 1)
-        self.watch_seconds = within("watch_seconds", watch_seconds, 0.0)
+        self.watch_seconds = finite("watch_seconds", watch_seconds, 0.0)
 
     @property
     def parts(self) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from looplab.envs.core import BoolArray
-from looplab.envs.errors import UsageError, probability, whole, within
+from looplab.envs.errors import UsageError, finite, probability, whole
 from looplab.oversight.asking import consult
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
@@ -55,14 +55,14 @@ class VetoWindow:
             raise UsageError("VetoWindow: the fallback runs during the window; it cannot be Halt")
         if window is not None and window_seconds is not None:
             raise UsageError("VetoWindow: give window (steps) or window_seconds, not both")
-        within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         if window_seconds is not None:
-            within("window_seconds", window_seconds, 0.0)
+            finite("window_seconds", window_seconds, 0.0)
             self.window = int(steps_of(window_seconds, step_seconds))
         else:
             self.window = 1 if window is None else whole("window", window, 0)
         self.vigilance = probability("vigilance", vigilance)
-        self.watch_seconds = within("watch_seconds", watch_seconds, 0.0)
+        self.watch_seconds = finite("watch_seconds", watch_seconds, 0.0)
 
     @property
     def parts(self) -> tuple[object, ...]:

@@ -17,6 +17,9 @@ from looplab.oversight.types import APPROVE, VERDICTS, Verdicts, put, some
 WAITING = "an earlier proposal waits"
 EXECUTED = "the verdict on an earlier proposal takes effect"
 
+#: Steps after which nothing that waits is ever reached; seconds of any size fit.
+_LONGEST = 2**62
+
 
 @dataclass(slots=True)
 class Waiting:
@@ -103,5 +106,5 @@ class Waiting:
 
 
 def steps_of(seconds: Any, step_seconds: float) -> IntArray:
-    """Whole steps that some seconds take: ceil(seconds / step_seconds), shape (n,)."""
-    return np.ceil(np.asarray(seconds) / step_seconds).astype(np.int64)
+    """Whole steps that some seconds take: ceil(seconds / step_seconds), shape (n,), bounded."""
+    return np.minimum(np.ceil(np.asarray(seconds) / step_seconds), _LONGEST).astype(np.int64)

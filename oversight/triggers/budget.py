@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray
-from looplab.envs.errors import UsageError, choice, probability, whole, within
+from looplab.envs.errors import UsageError, choice, finite, probability, whole
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.record import Record
 from looplab.oversight.triggers.base import Reason, Score, Scored, as_scored, describe, reasons
@@ -98,13 +98,13 @@ class Budget:
         self.scored = as_scored(self.trigger)
         self.share = None if share is None else probability("share", share)
         caps = {"per_episode": per_episode, "per_hour": per_hour, "total": total}
-        self.caps = {k: within(k, cap, 0.0) for k, cap in caps.items() if cap is not None}
+        self.caps = {k: finite(k, cap, 0.0) for k, cap in caps.items() if cap is not None}
         if self.share is None and not self.caps:
             raise UsageError("Budget needs share, per_episode, per_hour or total")
         self.unit = choice("unit", unit, UNITS)
-        self.step_seconds = within("step_seconds", step_seconds, np.finfo(np.float64).tiny)
+        self.step_seconds = finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         self.window = whole("window", window, 1)
-        self.gain = within("gain", gain, 0.0)
+        self.gain = finite("gain", gain, 0.0)
         self._text = self._in_words()
 
     @property

@@ -3,7 +3,7 @@
 import math
 
 from looplab.envs.core import RISK_SOURCES, FloatArray
-from looplab.envs.errors import choice, probability, within
+from looplab.envs.errors import choice, finite, probability
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers.base import Score, Scored, as_scored
 from looplab.oversight.triggers.confidence import ConfidenceBelow
@@ -46,9 +46,9 @@ class Chow(Scored):
         false_alarm_rate: float = 0.0,
         source: str | Scored | Score | None = None,
     ) -> None:
-        self.review_cost = within("review_cost", review_cost, 0.0)
-        self.violation_cost = within("violation_cost", violation_cost, 0.0)
-        self.block_cost = within("block_cost", block_cost, 0.0)
+        self.review_cost = finite("review_cost", review_cost, 0.0)
+        self.violation_cost = finite("violation_cost", violation_cost, 0.0)
+        self.block_cost = finite("block_cost", block_cost, 0.0)
         self.miss_rate = probability("miss_rate", miss_rate)
         self.false_alarm_rate = probability("false_alarm_rate", false_alarm_rate)
         if isinstance(source, str):

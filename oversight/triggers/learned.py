@@ -1,7 +1,7 @@
 """A trigger that learns from verdicts where the human would refuse."""
 
 from looplab.envs.core import FloatArray
-from looplab.envs.errors import within
+from looplab.envs.errors import finite
 from looplab.oversight.features import FeatureFunction
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers.refusals import LearnsRefusals, sigmoid
@@ -40,7 +40,7 @@ class Learned(LearnsRefusals):
         features: FeatureFunction | None = None,
     ) -> None:
         super().__init__(tau, prior=prior, features=features)
-        self.optimism = within("optimism", optimism, 0.0)
+        self.optimism = finite("optimism", optimism, 0.0)
 
     def score(self, proposals: Proposals) -> FloatArray:
         """Probability that each proposal would be refused, optimistic that it would, (n,)."""

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from looplab.envs.core import BoolArray, FloatArray, IntArray, Lanes
-from looplab.envs.errors import whole, within
+from looplab.envs.errors import finite, whole, within
 from looplab.envs.streams import Streams
 from looplab.oversight.features import FeatureFunction, Features, RunningScale
 from looplab.oversight.proposals import Proposals
@@ -161,7 +161,7 @@ class LearnsRefusals(Scored):
     ) -> None:
         self.tau = within("tau", tau, 0.0, 1.0)
         self.members = whole("members", members, 1)
-        self.prior = within("prior", prior, np.finfo(np.float64).tiny)
+        self.prior = finite("prior", prior, np.finfo(np.float64).tiny)
         self.features = features
         self.seed = whole("seed", seed, 0)
 

@@ -1,6 +1,7 @@
 """Anybody's model file: weights only, unless it is trusted."""
 
 import base64
+import io
 import json
 import pickle
 import zipfile
@@ -8,6 +9,7 @@ import zipfile
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.policies import ActorCriticCnnPolicy
 from torch import nn
@@ -149,3 +151,60 @@ def test_a_model_of_pictures_is_refused_briefly(tmp_path):
     with pytest.raises(UsageError, match="has no plain MLP policy") as caught:
         load(tmp_path / "model.zip", ops())
     assert len(str(caught.value).partition("MLP policy")[2]) < 200
+
+
+def rewritten(path, **parts):
+    """A model file with some of its parts replaced; None: left out."""
+    PPO("MlpPolicy", ops(), device="cpu").save(path)
+    with zipfile.ZipFile(path) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (kept | parts).items():
+            if content is not None:
+                archive.writestr(name, content)
+    return path
+
+
+def pickled(weights):
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"data": b"[1, 2]"}, "its data is no mapping$"),
+        ({"data": b"3"}, "its data is no mapping$"),
+        ({"policy.pth": pickled([torch.zeros(2)])}, r"its policy\.pth names no tensors$"),
+        ({"policy.pth": pickled({"action_net.weight": 3})}, r"its policy\.pth names no tensors$"),
+        ({"policy.pth": pickled({3: torch.zeros(2)})}, r"its policy\.pth names no tensors$"),
+    ],
+)
+def test_parts_of_a_file_that_hold_something_else_are_named(parts, said, trust, tmp_path):
+    path = rewritten(tmp_path / "model.zip", **parts)
+    with pytest.raises(UsageError, match=f"model.zip is no Stable-Baselines3 model: {said}"):
+        load(path, ops(), trust)
+
+
+def test_weights_without_size_fit_nothing(tmp_path):
+    scalars = {"action_net.weight": torch.tensor(1.0)}
+    scalars["mlp_extractor.policy_net.0.weight"] = torch.tensor(1.0)
+    path = rewritten(tmp_path / "model.zip", **{"policy.pth": pickled(scalars)})
+    with pytest.raises(UsageError, match="does not fit this environment"):
+        load(path, ops())
+
+
+def test_a_file_without_data_is_read_by_its_weights_alone(tmp_path):
+    path = rewritten(tmp_path / "model.zip", data=None)
+    assert isinstance(load(path, ops()), PPO)
+    with pytest.raises(UsageError, match="holds no data to unpickle; its weights need no trust"):
+        load(path, ops(), trust=True)
+
+
+def test_a_trusted_file_that_cannot_be_unpickled_is_answered_in_one_line(tmp_path):
+    path = rewritten(tmp_path / "model.zip", data=b"{}")
+    with pytest.raises(UsageError, match=r"model.zip cannot be unpickled: \w+: ") as caught:
+        load(path, ops(), trust=True)
+    assert "\n" not in str(caught.value)

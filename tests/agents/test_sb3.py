@@ -190,8 +190,31 @@ def test_a_dqn_has_no_confidence_unless_it_is_named(protocol, message):
 def test_unknown_names_and_settings_are_named():
     with pytest.raises(UsageError, match="unknown algorithm 'pppo'; did you mean 'ppo'"):
         Agent("pppo")
-    with pytest.raises(UsageError, match=r"refuses its settings.*learning_rat"):
-        Agent("ppo", settings={"learning_rat": 1}).build(overseen(), 0)
+    with pytest.raises(UsageError, match=r"agent.settings 'learning_rat'; did you mean 'learning_"):
+        Agent("ppo", settings={"learning_rat": 1})
+    with pytest.raises(UsageError, match=r"unknown key of agent\.settings 'policy_kwargs'"):
+        Agent("ppo", settings={"policy_kwargs": {}})
+    with pytest.raises(UsageError, match=r"unknown key of agent\.settings 'gae_lambda'"):
+        Agent("dqn", settings={"gae_lambda": 0.9})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ent_coef": float("nan")}, r"^agent\.settings\.ent_coef must be finite, got nan$"),
+        (
+            {"learning_rate": float("inf")},
+            r"^agent\.settings\.learning_rate must be finite",
+        ),
+        (
+            {"rollout_buffer_kwargs": {"x": [1, -np.inf]}},
+            r"kwargs\.x must be finite, got -inf",
+        ),
+    ],
+)
+def test_settings_that_are_not_finite_are_refused_by_name(settings, said):
+    with pytest.raises(UsageError, match=said):
+        Agent("ppo", settings=settings)
     with pytest.raises(UsageError, match=r"agent\.confidence"):
         Agent("dqn", confidence="softmax")
 
@@ -203,12 +226,16 @@ def test_unknown_names_and_settings_are_named():
         ({"gae_lambda": -0.1}, r"gae_lambda must be a number in \[0, 1\]"),
         ({"n_epochs": 0}, "n_epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": -1}, "batch_size must be a whole number of at least 1, got -1"),
-        ({"buffer_size": 0}, "buffer_size must be a whole number of at least 1, got 0"),
     ],
 )
 def test_settings_that_fail_only_later_are_refused_at_once(settings, said):
     with pytest.raises(UsageError, match=said):
         Agent("ppo", 4, settings)
+
+
+def test_a_memory_without_room_is_refused_at_once():
+    with pytest.raises(UsageError, match="buffer_size must be a whole number of at least 1, got 0"):
+        Agent("dqn", 4, {"buffer_size": 0})
 
 
 def test_a_layer_without_units_is_refused():

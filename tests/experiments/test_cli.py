@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from looplab.experiments import cli, doctor
+from looplab.experiments import bench, catalogue, cli, completion, doctor, show
 from looplab.experiments.composition import groups
+from looplab.experiments.validation import validate
 
 Looplab = Callable[..., Any]
 Refused = Callable[..., str]
@@ -198,12 +199,27 @@ def tab(tmp_path: Path) -> Tab:
         ("train regime = on_the_loop protocol.l", "protocol.lag="),
         ("compare --dry-run total", "total_steps="),
         ("train nothing", ""),
+        ("train tune", ""),
+        ("list reg", "regimes"),
+        ("bench so", "solve"),
+        ("bench solve lava", "lava_shortcut"),
+        ("show --policy ref", "reference"),
+        ("validate erlang_", "erlang_c"),
+        ("validate erlang_c erlang_", ""),
     ],
 )
 def test_tab_completes_in_bash_which_parts_words_at_the_equals_sign(
     line: str, offered: str, tab: Tab
 ) -> None:
     assert tab(*line.split(" ")) == offered
+
+
+def test_words_that_are_written_down_for_completion_are_those_that_there_are() -> None:
+    plurals = completion.argument_words("list", "what")
+    assert sorted(plurals) == sorted(catalogue.PLURALS)
+    assert tuple(validate.CHECKS) == completion.CHECKS
+    assert tuple(bench.BENCHES) == completion.BENCHES
+    assert show.POLICIES == completion.POLICIES
 
 
 def test_tab_after_a_finished_word_offers_keys(tab: Tab) -> None:

@@ -1,5 +1,6 @@
 """Evaluations: a fixed number of finished episodes, on seeds that overseen and alone share."""
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -157,13 +158,13 @@ def config(env: str, *words: str) -> dict[str, Any]:
 
 
 def test_a_file_is_evaluated_overseen_and_alone(trained: Path) -> None:
-    table = evaluate_file(trained, config("lava_shortcut"))
+    table = summarise(evaluate_file(trained, config("lava_shortcut")))
     assert list(zip(table["phase"], table["policy"], strict=True)) == EVALUATIONS
     assert table["episodes"].tolist() == [4, 4, 4, 4]
     assert table["reviews_per_1k"].tolist() == [1000, 1000, 0, 0]
     assert table["violations_per_1k"][:2].tolist() == [0, 0]
     pd.testing.assert_frame_equal(
-        table, evaluate_file(trained, config("lava_shortcut"), trust=True)
+        table, summarise(evaluate_file(trained, config("lava_shortcut"), trust=True))
     )
 
 
@@ -217,3 +218,34 @@ def test_rates_divide_by_the_steps_that_were_made() -> None:
     assert row["reviews_per_1k"] == 1000.0
     assert row["misses_per_1k"] == 50.0
     assert row["human_hours"] == 2.0
+
+
+def test_an_evaluation_is_kept_where_it_is_told(
+    trained: Path, looplab: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    words = ("evaluate", str(trained), "env=lava_shortcut", "regime=in_the_loop", "eval_episodes=3")
+    ended = looplab(*words, "seed=2", "out=kept/here")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.splitlines()[-1] == "evaluation: kept/here"
+    folder = tmp_path / "kept" / "here"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.yaml", "episodes.parquet", "metrics.csv", "provenance.json",
+    ]  # fmt: skip
+    episodes = pd.read_parquet(folder / "episodes.parquet")
+    assert len(episodes) == 4 * 3
+    assert episodes[["env", "regime", "algo", "seed"]].drop_duplicates().values.tolist() == [
+        ["lava_shortcut", "in_the_loop", "ppo", 2]
+    ]
+    metrics = pd.read_csv(folder / "metrics.csv")
+    pd.testing.assert_frame_equal(metrics, summarise(episodes), check_dtype=False)
+    assert json.loads((folder / "provenance.json").read_text())["model"] == str(trained)
+    assert "kept/here exists and is not empty" in refused(*words, "out=kept/here")
+    assert "holds no finished run" in refused("train", "env=lava_shortcut", "out=kept/here")
+
+
+def test_an_evaluation_that_cannot_be_kept_does_not_run(
+    trained: Path, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert "is a file, not a folder" in refused("evaluate", str(trained), "out=file")
+    assert "no model file" in refused("evaluate", "nowhere.zip", "out=new")

@@ -58,6 +58,7 @@ def test_commas_sweep_in_the_order_that_was_given() -> None:
 
 def test_a_value_that_is_named_twice_is_one_cell() -> None:
     assert len(plan(["env=ops_desk,ops_desk"]).cells) == 1
+    assert len(plan(["env.slip=0.1,0.2,0.1"]).cells) == 2
 
 
 def test_quoted_choices_are_the_choices() -> None:
@@ -213,6 +214,15 @@ def test_a_cell_of_an_experiment_is_the_cell_of_the_same_words() -> None:
             "regime=autonomous,",
             ["'regime=autonomous,' cannot be read as key=value", "quote what holds"],
         ),
+        ("regime=autonomous,", ["nothing follows one of its commas"]),
+        ("agent.hidden=[64,]", ["nothing follows one of its commas"]),
+        ("regime=,autonomous", ["nothing stands before its first comma"]),
+        ("regime=a,,b", ["nothing follows one of its commas"]),
+        ("agent.hidden=[64", ["its brackets do not pair"]),
+        ("regime='autonomous", ["a quote is not closed"]),
+        ("env=a=b", ["= is not expected where it stands"]),
+        ("env=ops(1)", ["Unknown function 'ops'"]),
+        ("total_steps=)", ["its brackets do not pair"]),
         ("workers=0", ["workers", "got 0"]),
         ("workers=1,2", ["workers cannot be swept"]),
         ("out=a,b", ["out cannot be swept"]),
@@ -224,7 +234,9 @@ def test_a_cell_of_an_experiment_is_the_cell_of_the_same_words() -> None:
         ("seeds=0", ["seeds must be a whole number of at least 1, got 0"]),
         ("seeds=2,2.5", ["whole number"]),
         ("seeds=[]", ["seeds"]),
-        ("seeds=[1,1]", ["different"]),
+        ("seeds=[1,1]", ["seeds names 1 twice", "different whole numbers"]),
+        ("seeds=1,1", ["seeds names 1 twice", "different whole numbers"]),
+        ("seeds=3,1,3", ["seeds names 3 twice"]),
         ("seeds=all", ["seeds", "'all'"]),
         ("seeds=-1,2", ["seeds", "-1"]),
         ("seed=3", ["seeds"]),
@@ -234,6 +246,7 @@ def test_a_cell_of_an_experiment_is_the_cell_of_the_same_words() -> None:
 )
 def test_a_wrong_word_is_answered_in_one_line(word: str, said: list[str]) -> None:
     line = message([word])
+    assert not any(term in line for term in ("input '", "EOF", "recognition", "viable"))
     for part in said:
         assert part in line
 

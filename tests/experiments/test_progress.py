@@ -93,7 +93,7 @@ def rich_text(cells: dict[str, str], failure: Failure | None, monkeypatch: Any) 
 
 def test_the_live_display_has_a_line_per_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     text = rich_text(CELLS, None, monkeypatch)
-    for part in ("a ppo", "b ppo", "all runs", "2/2 runs", "1/1 runs", "3/3 runs", "100 %"):
+    for part in ("a ppo", "b ppo", "all runs", "2/2 runs", "1/1 run", "3/3 runs", "100 %"):
         assert part in text
 
 

@@ -1,5 +1,6 @@
 """Bad input is answered by one clear line: what was given, what is allowed, the nearest name."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,19 +13,31 @@ from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.envs.errors import EnvironmentFault, UsageError
 from looplab.envs.grids.lava_shortcut import LavaShortcut
 from looplab.oversight import (
+    Adaptive,
     AllOf,
     Audit,
     Autonomous,
+    Behind,
+    Budget,
+    Cells,
+    Chow,
+    Comparisons,
     ConfidenceBelow,
+    Cusum,
     Feedback,
     Gate,
+    Learned,
     NextBest,
     Overseen,
     OverseenVecEnv,
+    Revision,
     RiskAbove,
+    Rotation,
     SafestAction,
     ScriptedOverseer,
+    Shared,
     Signal,
+    SimulatedHuman,
     Stack,
     Verdicts,
     Veto,
@@ -34,6 +47,7 @@ from looplab.oversight.triggers import describe
 
 GO, CREEP, WAIT = range(3)
 FIELD = [0.0] * 20
+INFINITE = float("inf")
 
 
 def said(make: Callable[[], Any], kind: type[Exception] = UsageError) -> str:
@@ -130,10 +144,15 @@ class Spaces(gym.Env[Any, Any]):
 
 
 def test_action_spaces_that_are_not_supported() -> None:
-    several = gym.spaces.MultiDiscrete([2, 2])
-    env = Overseen(Spaces(several), Autonomous())
-    env.reset(seed=0)
-    assert "only Discrete and Box action spaces" in said(lambda: env.step(np.array([0, 1])))
+    pair = gym.spaces.Discrete(2)
+    for space in (
+        gym.spaces.MultiDiscrete([2, 2]), gym.spaces.Dict(a=pair), gym.spaces.Tuple([pair, pair]),
+    ):  # fmt: skip
+        for protocol in (Gate(), Autonomous()):
+            line = said(lambda s=space, p=protocol: Overseen(Spaces(s), p))
+            assert line == f"only Discrete and Box action spaces are supported, got {space}"
+    venv = DummyVecEnv([lambda: Spaces(gym.spaces.MultiDiscrete([2, 2]))])
+    assert "only Discrete and Box action spaces" in said(lambda: OverseenVecEnv(venv, Gate()))
     shifted = gym.spaces.Discrete(3, start=1)
     assert "must count from 0" in said(lambda: Overseen(Spaces(shifted), Autonomous()))
 
@@ -165,6 +184,76 @@ def test_observations_that_sb3_could_not_stack() -> None:
         DummyVecEnv([lambda: Spaces(gym.spaces.Discrete(2), space)]), Autonomous()
     )
     assert "needs array observations; flatten Dict and Tuple ones" in said(venv.reset)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Tuple([gym.spaces.Discrete(2), gym.spaces.Discrete(3)]),
+        gym.spaces.Graph(gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(3)),
+        gym.spaces.Sequence(gym.spaces.Discrete(3)),
+        gym.spaces.Text(5),
+        gym.spaces.MultiBinary(3),
+    ],
+    ids=lambda space: type(space).__name__,
+)
+def test_observations_of_every_kind_come_back_as_they_were(space: Any) -> None:
+    env = Overseen(Spaces(gym.spaces.Discrete(2), space), Autonomous())
+    assert space.contains(env.reset(seed=0)[0])
+    assert space.contains(env.step(1)[0])
+
+
+class Grows(Spaces):
+    """From the second step on, an observation has one number too many."""
+
+    def __init__(self, first: int = 2, later: int = 3) -> None:
+        super().__init__(gym.spaces.Discrete(2), gym.spaces.Box(-1, 1, (2,), np.float32))
+        self.first, self.later, self.steps = first, later, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.steps = 0
+        return np.zeros(self.first, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        seen = np.zeros(2 if self.steps < 2 else self.later, np.float32)
+        return seen, 0.0, False, False, {"cost": 0.0}
+
+
+def test_an_observation_of_another_shape_is_a_fault_with_lane_and_step() -> None:
+    env = Overseen(Grows(), Autonomous())
+    env.reset(seed=0)
+    env.step(0)
+    assert said(lambda: env.step(0), EnvironmentFault) == (
+        "the environment returned an observation of shape (3,), not (2,), in lane 0 at step 2 "
+        "of episode 0"
+    )
+    assert "shape (4,), not (2,), in lane 0 at step 0 of episode 0" in said(
+        lambda: Overseen(Grows(4), Autonomous()).reset(seed=0), EnvironmentFault
+    )
+
+
+def test_an_observation_of_another_shape_is_a_fault_in_lanes_too() -> None:
+    venv = OverseenVecEnv(DummyVecEnv([lambda: Grows(later=2), Grows]), Autonomous())
+    venv.reset()
+    venv.step(np.zeros(2, np.int64))
+    assert said(lambda: venv.step(np.zeros(2, np.int64)), EnvironmentFault) == (
+        "the environment returned an observation of shape (3,), not (2,), in lane 1 at step 2 "
+        "of episode 0"
+    )
+    first = OverseenVecEnv(DummyVecEnv([lambda: Grows(4)]), Autonomous())
+    assert "(4,), not (2,), in lane 0 at step 0" in said(first.reset, EnvironmentFault)
+
+
+def test_a_fault_within_an_environment_keeps_its_trace() -> None:
+    class Raises(Grows):
+        def step(self, action: Any) -> Any:
+            raise ValueError("its own")
+
+    venv = OverseenVecEnv(DummyVecEnv([Raises]), Autonomous())
+    venv.reset()
+    with pytest.raises(ValueError, match=r"^its own$"):
+        venv.step(np.zeros(1, np.int64))
 
 
 def test_structured_observations_are_fine_alone() -> None:
@@ -442,10 +531,45 @@ def test_a_policy_function_is_asked_about_the_state_before_the_step() -> None:
         lambda: ScriptedOverseer(review_seconds=float("inf")),
         lambda: Signal(penalty=float("inf")),
         lambda: Signal(beta=float("inf")),
+        lambda: Gate(step_seconds=INFINITE),
+        lambda: Gate(deadline_seconds=INFINITE),
+        lambda: Veto(step_seconds=INFINITE),
+        lambda: Veto(watch_seconds=INFINITE),
+        lambda: VetoWindow(window_seconds=INFINITE),
+        lambda: VetoWindow(step_seconds=INFINITE),
+        lambda: VetoWindow(watch_seconds=INFINITE),
+        lambda: SimulatedHuman(step_seconds=INFINITE),
+        lambda: Behind(step_seconds=INFINITE),
+        lambda: Adaptive(budget_seconds=INFINITE),
+        lambda: Comparisons(review_seconds=INFINITE),
+        lambda: Comparisons(cost_weight=INFINITE),
+        lambda: Shared(ScriptedOverseer(), step_seconds=INFINITE),
+        lambda: Rotation([ScriptedOverseer()] * 2, shift_seconds=INFINITE),
+        lambda: Rotation([ScriptedOverseer()] * 2, shift_steps=1, handover_seconds=INFINITE),
+        lambda: Budget(share=0.1, step_seconds=INFINITE),
+        lambda: Budget(share=0.1, gain=INFINITE),
+        lambda: Budget(total=INFINITE),
+        lambda: Chow(violation_cost=INFINITE),
+        lambda: Learned(optimism=INFINITE),
+        lambda: Learned(prior=INFINITE),
+        lambda: Cells(width=INFINITE),
+        lambda: Revision(seconds=INFINITE),
+        lambda: Cusum(reference=INFINITE, threshold=1.0),
     ],
 )
 def test_infinite_time_and_reward_are_refused(make: Callable[[], Any]) -> None:
-    assert "must be a finite number of at least 0, got inf" in said(make)
+    assert re.search(r"must be a finite number.*, got inf$", said(make))
+
+
+def test_numpy_s_numbers_are_taken() -> None:
+    assert Veto(lag=np.int64(2), override=np.int32(3)).lag == 2  # type: ignore[arg-type]
+    assert describe(Audit(np.float32(0.5))) == "audit 0.5"
+    assert Gate(step_seconds=np.float64(2.0)).step_seconds == 2.0
+
+
+def test_a_window_of_any_length_is_whole_steps() -> None:
+    assert VetoWindow(window_seconds=2.5).window == 3
+    assert VetoWindow(window_seconds=1e300).window > 10**15
 
 
 def test_a_missing_risk_is_answered_with_those_that_there_are() -> None:

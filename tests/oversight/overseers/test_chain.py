@@ -270,7 +270,7 @@ def test_the_countdown_names_the_tier_and_the_seconds_left(answering: Any) -> No
         (lambda o: Chain({"a": Tier(o, passes=["reject"])}, end=None), "without an end: a passes"),
         (lambda o: Chain([o], end="approve"), "unknown end 'approve'; allowed: escalate, reject"),
         (lambda o: Tier(o, -1.0), "deadline_seconds must be a number at least 0, got -1.0"),
-        (lambda o: Tier(o, math.inf), "deadline_seconds must be finite; None: no deadline"),
+        (lambda o: Tier(o, math.inf), "deadline_seconds must be a finite number"),
         (lambda o: Tier(o, math.nan), "deadline_seconds must be a number at least 0, got nan"),
         (lambda o: Tier(o, passes=["rejekt"]), "unknown verdict in passes 'rejekt'; did you mean"),
         (lambda o: Tier(o, passes="reject"), "passes must be a list of verdicts, got 'reject'"),

@@ -22,7 +22,7 @@ from looplab.experiments.statistics import (
 
 SEEDS = (3, 5, 10, 19, 20, 50)
 SEED = 20_240_229
-TRIALS = 4000
+TRIALS = 2000
 TASKS = 4
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]

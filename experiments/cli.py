@@ -70,6 +70,14 @@ Examples:
   looplab fleet waiting=non_blocking deadline_seconds=60 service=lognormal \\
       service_seconds=8 service_p95=30 target_overdue=0.01 seeds=5
 """
+POWER_EXAMPLES = """\b
+Examples:
+  looplab power results/first_look metric=alone_violations_per_1k env=lava_shortcut \\
+      of=regime=in_the_loop_correction than=regime=in_the_loop effect=10
+  looplab power results/mine of=in_the_loop than=autonomous metric=alone_return effect=0.1,0.2
+  looplab power sd=4.5 effect=10 power=0.9 level=0.01
+  looplab power sd=4.5 seeds=5
+"""
 VALIDATE_EXAMPLES = """\b
 Examples:
   looplab validate
@@ -115,6 +123,14 @@ def _complete_one(ctx: click.Context, param: click.Parameter, word: str) -> list
     given = ctx.params.get(param.name or "")
     names = argument_words(ctx.info_name or "", param.name or "", given or ())
     return [CompletionItem(name) for name in names if name.startswith(word)]
+
+
+def _complete_power(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+    """Keys, metrics, axes and values of the folder; folders where no key begins so."""
+    from looplab.experiments.power_completion import bash_completions
+
+    found = bash_completions(word, tuple(ctx.params.get(param.name or "") or ()))
+    return [CompletionItem(text) for text in found] or [CompletionItem(word, type="dir")]
 
 
 def _overrides(function: Command) -> Command:
@@ -255,6 +271,26 @@ def fleet(overrides: tuple[str, ...]) -> None:
     from looplab.experiments.fleet import run_fleet
 
     click.echo(f"results: {run_fleet(overrides, click.echo)}")
+
+
+@cli.command(epilog=POWER_EXAMPLES)
+@click.argument(
+    "words", nargs=-1, metavar="[FOLDER] [KEY=VALUE]...", shell_complete=_complete_power
+)
+def power(words: tuple[str, ...]) -> None:
+    """Find out how many seeds a difference needs.
+
+    FOLDER is a pilot that looplab compare wrote. of= and than= name two of its cells by axis=value
+    (a bare name is a regime; several axes with commas), and axes such as env= hold for both;
+    metric= is a column of summary.csv. effect= is the difference that matters, in the metric's own
+    unit: shown are the seeds needed for it, half of it and twice of it, or for several given with
+    commas, and the difference that the pilot's seeds, or seeds=, can show. power= (0.8) is the
+    chance of finding it, level= (0.05) that of finding one that is not there. Without a folder, sd=
+    is the standard deviation of the differences between equal seeds.
+    """
+    from looplab.experiments.power import show_power
+
+    show_power(words, click.echo)
 
 
 @cli.command(epilog=VALIDATE_EXAMPLES)

@@ -132,13 +132,13 @@ def _curve(
     """
     whole = ~np.isnan(values).any(axis=0)
     mean, low, high = mean_intervals(
-        np.ascontiguousarray(values[:, whole].T), rng=np.random.default_rng(RESAMPLING_SEED)
+        np.ascontiguousarray(values[:, whole].T),
+        nonnegative=share or exposure is not None,
+        rng=np.random.default_rng(RESAMPLING_SEED),
     )
-    if exposure is not None:
-        low = np.maximum(low, 0.0)
-        if len(values) > 1:
-            bounds = [poisson_upper_bound(float(e)) for e in exposure[whole]]
-            high = np.where(mean == 0.0, bounds, high)
+    if exposure is not None and len(values) > 1:
+        bounds = [poisson_upper_bound(float(e)) for e in exposure[whole]]
+        high = np.where(mean == 0.0, bounds, high)
     if share:
-        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+        high = np.minimum(high, 1.0)
     return Curve(steps[whole], mean, low, high)

@@ -12,6 +12,7 @@ import pytest
 from looplab.experiments.cli import cli
 from looplab.experiments.fleet_study import asked
 from looplab.experiments.overrides import plan
+from looplab.experiments.power_words import asked as power_asked
 from looplab.experiments.solving import native_presets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +60,8 @@ def test_commands_are_understood(command: str) -> None:
     overrides = [word for word in words if "=" in word]
     if name == "fleet":
         assert asked(words).own["agents"]
+    elif name == "power":
+        assert power_asked(words).effects
     elif overrides:
         assert plan(overrides, sweeps=name == "compare").cells
 

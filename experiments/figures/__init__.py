@@ -171,7 +171,7 @@ def _seeds_and_intervals(cells: pd.DataFrame) -> str:
     seeds = f"{least}" if least == most else f"{least} to {most}"
     kinds = [
         *(["Student-t"] if least < BOOTSTRAP_SEEDS else []),
-        *(["bootstrap (BCa)"] if most >= BOOTSTRAP_SEEDS else []),
+        *(["bootstrap-t"] if most >= BOOTSTRAP_SEEDS else []),
     ]
     return (
         f"Means over n\u00a0=\u00a0{seeds} seeds per cell with 95\u00a0% intervals over seeds: "

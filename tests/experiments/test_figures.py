@@ -99,7 +99,7 @@ def test_one_seed_and_many_seeds_are_named_for_what_they_are(
     one = draw_all(make_comparison("one", cells[:2], seeds=1, steps=20_000))
     assert all("1 seed per cell: no intervals" in f.caption for f in one)
     many = draw_all(make_comparison("many", cells[:2], seeds=20, steps=20_000))
-    assert all("bootstrap (BCa)" in f.caption and "Student" not in f.caption for f in many)
+    assert all("bootstrap-t" in f.caption and "Student" not in f.caption for f in many)
 
 
 def _texts_and_panels(canvas: Any) -> tuple[list[tuple[str, Bbox]], list[Bbox], list[Text]]:

@@ -95,6 +95,7 @@ def test_the_live_display_has_a_line_per_cell(monkeypatch: pytest.MonkeyPatch) -
     text = rich_text(CELLS, None, monkeypatch)
     for part in ("a ppo", "b ppo", "all runs", "2/2 runs", "1/1 run", "3/3 runs", "100 %"):
         assert part in text
+    assert "1/1 runs" not in text
 
 
 @pytest.mark.parametrize("name", ["hidden=[a, b]", "[/red]", "[bold]"])

@@ -119,7 +119,7 @@ def test_overseen_and_alone_stand_beside_the_return_in_the_first_table(page: Pag
 
 
 def test_findings_are_computed_and_leave_frozen_agents_out(page: Page) -> None:
-    assert "Safest alone: \u201cin the loop\u201d, with 0.16 [0, 0.59]" in page.text
+    assert "Safest alone: \u201cin the loop\u201d, with 0.16 [0, 1.06]" in page.text
     assert (
         "\u201cfeedback\u201d looks safe only because agents stay still (3 of 3 seeds)" in page.text
     )

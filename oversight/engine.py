@@ -18,7 +18,7 @@ from looplab.envs.core import (
     Observations,
     Step,
 )
-from looplab.envs.errors import EnvironmentFault, UsageError, within
+from looplab.envs.errors import EnvironmentFault, UsageError, finite, within
 from looplab.oversight.columns import Block, place
 from looplab.oversight.decision import Decision
 from looplab.oversight.ledger import Ledger
@@ -65,8 +65,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Checks the ranges."""
         within("tolerance", self.tolerance, 0.0, 1.0)
-        within("wage_per_hour", self.wage_per_hour, 0.0)
-        within("fee_per_review", self.fee_per_review, 0.0)
+        finite("wage_per_hour", self.wage_per_hour, 0.0)
+        finite("fee_per_review", self.fee_per_review, 0.0)
 
 
 class Engine:

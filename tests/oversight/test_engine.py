@@ -559,7 +559,13 @@ def test_a_step_that_failed_leaves_no_row(corridor: Any, start: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("tolerance", 1.5), ("tolerance", -0.1), ("wage_per_hour", -1.0), ("fee_per_review", -1)],
+    [
+        ("tolerance", 1.5),
+        ("tolerance", -0.1),
+        ("wage_per_hour", -1.0),
+        ("wage_per_hour", np.inf),
+        ("fee_per_review", -1),
+    ],
 )
 def test_settings_are_checked(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"{name} must be a number"):

@@ -568,7 +568,7 @@ def test_a_step_that_failed_leaves_no_row(corridor: Any, start: Any) -> None:
     ],
 )
 def test_settings_are_checked(name: str, value: float) -> None:
-    with pytest.raises(UsageError, match=f"{name} must be a number"):
+    with pytest.raises(UsageError, match=f"{name} must be a (finite )?number"):
         Settings(**{name: value})
 
 

@@ -18,6 +18,14 @@ _CODES = {name: code for code, name in enumerate(VERDICTS)}
 #: Rating of an action that a human calls unsafe, where nothing else is said.
 UNSAFE_RATING = -1.0
 
+#: What else ``Verdicts`` may hold: its kinds of NumPy's types, and these in words.
+_OPTIONAL = (
+    ("corrected", "b", "booleans"),
+    ("overdue", "b", "booleans"),
+    ("disagreement", "fiu", "numbers"),
+    ("rating", "fiu", "numbers"),
+)
+
 #: Characters of an answer that a message quotes.
 _BRIEF = 80
 
@@ -164,17 +172,28 @@ def _checked(given: Verdicts, num_lanes: int, overseer: str) -> Verdicts:
                 f"overseer {overseer}: {name} must be {num_lanes} finite numbers of at least 0, "
                 f"got {brief(times)}"
             )
-    for name in ("corrected", "overdue", "disagreement", "rating"):
+    _check_optional(given, num_lanes, overseer)
+    return replace(given, code=code, reason=reason)
+
+
+def _check_optional(given: Verdicts, num_lanes: int, overseer: str) -> None:
+    """Refuses what cannot be recorded of columns that an answer may leave out."""
+    for name, kinds, what in _OPTIONAL:
         values = getattr(given, name)
-        if values is not None and np.shape(values) != (num_lanes,):
+        if values is None:
+            continue
+        if np.shape(values) != (num_lanes,) or np.asarray(values).dtype.kind not in kinds:
             raise UsageError(
-                f"overseer {overseer}: {name} must hold {num_lanes} values, got {brief(values)}"
+                f"overseer {overseer}: {name} must hold {num_lanes} {what}, got {brief(values)}"
             )
+    if given.disagreement is not None and not np.all(np.isfinite(given.disagreement)):
+        raise UsageError(
+            f"overseer {overseer}: disagreement must be finite, got {brief(given.disagreement)}"
+        )
     if given.rating is not None and some(np.abs(given.rating) > 1.0):
         raise UsageError(
             f"overseer {overseer}: rating must lie in [-1, 1], got {brief(given.rating)}"
         )
-    return replace(given, code=code, reason=reason)
 
 
 def brief(answer: Any) -> str:

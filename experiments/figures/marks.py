@@ -4,8 +4,8 @@ The first colours are Okabe & Ito's (2008), which the colour-blind can tell apar
 styles say the same once more, for print without colour and where there are more regimes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pandas as pd
@@ -42,34 +42,68 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*", "<", ">", "8", "H",
 
 @dataclass(frozen=True)
 class Mark:
-    """How one label is drawn: colour as ``#RRGGBB``, marker and line as matplotlib names them."""
+    """How one label is drawn: colour as ``#RRGGBB``, marker and line as matplotlib names them.
+
+    Labels of one ``series`` differ in numbers alone, such as a budget.
+    """
 
     label: str
     colour: str
     marker: str
     line: Line
+    series: int = field(default=0, compare=False)
 
 
 def cell_marks(cells: pd.DataFrame, axes: Sequence[str]) -> list[Mark]:
-    """One mark per row of ``cells``; rows that differ only in their task share one."""
+    """One mark per row of ``cells``; rows that differ only in their task share one.
+
+    Where several regimes are compared, labels of one share its hue; where there is only one, labels
+    that differ in numbers alone do.
+    """
     labels = cell_labels(cells, axes)
-    regime_of = dict(zip(labels, cells["regime"], strict=True))
+    series_of = dict(zip(labels, _series(cells, axes), strict=True))
     base = _regime_styles(list(cells["regime"]))
-    marks: dict[str, Mark] = {}
-    for regime, (colour, marker) in base.items():
-        own = [label for label in regime_of if regime_of[label] == regime]
-        hues = [style for style in PALETTE if style != (colour, marker)] if len(base) == 1 else []
-        for turn, label in enumerate(own):
-            line = LINES[turn % len(LINES)]
-            if turn == 0:
-                marks[label] = Mark(label, colour, marker, line)
-            elif turn <= len(hues):
-                marks[label] = Mark(label, *hues[turn - 1], line)
-            else:
-                shade = _paler(colour, (1.0 - LEAST_COLOUR) * turn / (len(own) - 1))
-                other = MARKERS[(MARKERS.index(marker) + turn) % len(MARKERS)]
-                marks[label] = Mark(label, shade, other, line)
+    families: list[tuple[tuple[str, str], list[str]]] = []
+    if len(base) > 1:
+        regime_of = dict(zip(labels, cells["regime"], strict=True))
+        for regime, style in base.items():
+            families.append((style, [label for label in regime_of if regime_of[label] == regime]))
+    else:
+        (first,) = base.values()
+        styles = [first, *(style for style in PALETTE if style != first)]
+        for turn, series in enumerate(dict.fromkeys(series_of.values())):
+            own = [label for label in series_of if series_of[label] == series]
+            families.append((styles[turn % len(styles)], own))
+    marks = {
+        mark.label: replace(mark, series=series_of[mark.label])
+        for style, own in families
+        for mark in _family(style, own)
+    }
     return [marks[label] for label in labels]
+
+
+def _series(cells: pd.DataFrame, axes: Sequence[str]) -> list[int]:
+    """Number of each cell's series, shape (cells,): cells that differ in task and numbers alone."""
+    words = [axis for axis in axes if axis != "env" and not _is_numeric(cells[axis])]
+    if not words:
+        return list(range(len(cells)))
+    found: list[int] = cells.groupby(words, sort=False, dropna=False).ngroup().tolist()
+    return found
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    return bool(pd.to_numeric(values, errors="coerce").notna().all())
+
+
+def _family(style: tuple[str, str], labels: Sequence[str]) -> Iterator[Mark]:
+    """Marks of labels that share a hue, each paler than the one before."""
+    colour, marker = style
+    for turn, label in enumerate(labels):
+        share = (1.0 - LEAST_COLOUR) * turn / max(len(labels) - 1, 1)
+        other = MARKERS[(MARKERS.index(marker) + turn) % len(MARKERS)]
+        yield Mark(
+            label, _paler(colour, share) if turn else colour, other, LINES[turn % len(LINES)]
+        )
 
 
 def _regime_styles(regimes: Sequence[str]) -> dict[str, tuple[str, str]]:

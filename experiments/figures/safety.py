@@ -89,10 +89,27 @@ def violations_vs_hours(material: Material) -> Painted:
     x_label, y_label = "Human hours per run", "Training violations\nper 1 000 steps"
     canvas, all_axes = panels(material, x_label, y_label, steps=False)
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
-        mark_points(axes, material, rows, ("human_hours", "train_violations_per_1k"))
+        names = ("human_hours", "train_violations_per_1k")
+        _join_series(axes, material, rows, names)
+        mark_points(axes, material, rows, names)
         from_zero(axes, "x")
         from_zero(axes, "y")
     return canvas, [*line_handles(material, lines=False)]
+
+
+def _join_series(
+    axes: Axes, material: Material, rows: Sequence[int], names: tuple[str, str]
+) -> None:
+    """A thin line through cells that differ in a number alone, such as a budget."""
+    places: dict[int, list[int]] = {}
+    for row in rows:
+        places.setdefault(material.marks[row].series, []).append(row)
+    if len(places) == 1:  # what is compared is the numbers themselves
+        return
+    for own in places.values():
+        line = material.cells.iloc[own].sort_values(names[0])
+        colour = material.marks[own[0]].colour
+        axes.plot(line[names[0]], line[names[1]], color=colour, linewidth=0.9, zorder=2)
 
 
 def mark_points(

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,19 @@ from looplab.envs.errors import UsageError, unknown, whole
 FAMILY_ERROR = 0.001
 #: Half-width of every interval relative to what is expected: measured to this, judged by the next.
 AIM, WIDEST = 0.04, 0.05
+#: Where theory says 0, of which no share can be taken: half-width that is narrow enough.
+NOUGHT = 0.001
 #: Runs grow until intervals are narrow enough, to so many times their first size at most, and by
 #: so much more than the first guess.
-_LARGEST, _MARGIN, _TRIES = 1000, 1.1, 3
+_LARGEST, _MARGIN, _TRIES = 300, 1.1, 3
+#: Sizes that run together, so that memory stays bounded; more run one after another.
+_BATCH = 10
+#: Times the largest size that are asked for from which on growing would be in vain.
+_IN_VAIN = 2.0
 #: Differences below this, relative to what is expected, are of floating point.
 _RESOLUTION = 1e-9
+#: Verdict where the interval holds what is expected, but says nothing because it is wide.
+UNCLEAR = "UNCLEAR"
 #: What checks may be given beside their own parameters.
 SEED = "seed"
 
@@ -56,6 +64,22 @@ class Sample:
         share = successes / trials if trials else math.nan
         return cls(share, math.nan, int(trials), int(successes))
 
+    @classmethod
+    def joined(cls, several: "Sequence[Sample]") -> "Sample":
+        """At least one sample of one kind as one."""
+        if len(several) == 1:
+            return several[0]
+        if several[0].successes is not None:
+            successes = sum(sample.successes or 0 for sample in several)
+            return cls.counted(successes, sum(sample.count for sample in several))
+        counts = np.array([sample.count for sample in several], np.float64)
+        means = np.array([sample.mean for sample in several])
+        errors = np.array([sample.error for sample in several])
+        count = counts.sum()
+        mean = float(counts @ means / count)
+        squares = (errors**2 * counts * (counts - 1.0)).sum() + counts @ (means - mean) ** 2
+        return cls(mean, math.sqrt(squares / (count * (count - 1.0))), int(count))
+
     def interval(self, error: float) -> tuple[float, float]:
         """Two-sided interval that misses the truth with a chance of at most ``error``.
 
@@ -84,12 +108,15 @@ class Finding:
     @property
     def narrow(self) -> bool:
         """Whether the interval is narrow enough to say anything."""
-        return self._half <= WIDEST * abs(self.expected) + _RESOLUTION
+        return self._half <= self._share_of_expected(WIDEST)
 
     @property
     def too_wide(self) -> float:
         """How many times as wide as is aimed at."""
-        return self._half / (AIM * abs(self.expected) + _RESOLUTION)
+        return self._half / self._share_of_expected(AIM)
+
+    def _share_of_expected(self, share: float) -> float:
+        return share * abs(self.expected) + _RESOLUTION if self.expected else NOUGHT
 
     @property
     def _half(self) -> float:
@@ -111,7 +138,7 @@ class Finding:
         """In one word."""
         if not self.inside:
             return "DIFFERS"
-        return "agrees" if self.narrow else "UNCLEAR"
+        return "agrees" if self.narrow else UNCLEAR
 
 
 @dataclass(frozen=True)
@@ -159,7 +186,7 @@ class Check:
         size, look = 1, error / _TRIES
         base = seeds(seed, 1)[0]  # lane i draws from base + i, far from other seeds
         for _ in range(_TRIES):
-            samples = self.measure(base, size, **actual)
+            samples = self._measured(base, size, actual)
             findings = [
                 Finding(self.name, name, value, samples[name].mean, *samples[name].interval(look))
                 for name, value in expected.items()
@@ -168,9 +195,24 @@ class Check:
             differs = not all(finding.inside for finding in findings)
             if differs or too_wide <= 1.0 or size == _LARGEST:
                 break
-            grown = size * too_wide**2 * _MARGIN if math.isfinite(too_wide) else _LARGEST
+            grown = size * too_wide**2 * _MARGIN
+            if grown > _IN_VAIN * _LARGEST:
+                break
             size = min(max(math.ceil(grown), size + 1), _LARGEST)
         return findings
+
+    def _measured(self, base: int, size: int, actual: Mapping[str, Any]) -> dict[str, Sample]:
+        """Samples of a run, in batches where it is long."""
+        if size <= _BATCH:
+            return dict(self.measure(base, size, **actual))
+        parts = [
+            self.measure(seed, min(_BATCH, size - batch * _BATCH), **actual)
+            for batch, seed in enumerate(seeds(base, math.ceil(size / _BATCH)))
+        ]
+        names = {name: None for part in parts for name in part}
+        return {
+            name: Sample.joined([part[name] for part in parts if name in part]) for name in names
+        }
 
     def parse(self, words: Mapping[str, str]) -> dict[str, Any]:
         """Parameters from words, each of the type of its default.

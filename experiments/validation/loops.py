@@ -27,11 +27,8 @@ def _misses_run(seed: int, size: int, miss_rate: float) -> dict[str, Sample]:
 def _audit(probability: float = 0.2, miss_rate: float = 0.1) -> Expected:
     _in_unit("probability", probability)
     _in_unit("miss_rate", miss_rate)
-    return {
-        "leaked, of the unsafe": 1.0 - probability * (1.0 - miss_rate),
-        "audited": probability,
-        "missed, of the audited": miss_rate,
-    }
+    found = {"leaked, of the unsafe": 1.0 - probability * (1.0 - miss_rate), "audited": probability}
+    return found | {"missed, of the audited": miss_rate} if probability else found
 
 
 _in_unit = probability

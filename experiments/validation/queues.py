@@ -1,5 +1,7 @@
 """Closed forms of queues, run by the fleet."""
 
+import math
+
 import numpy as np
 
 from looplab.envs.errors import UsageError, whole, within
@@ -12,6 +14,9 @@ from looplab.oversight.fleet.settings import Fleet, Period
 
 #: Independent runs, services of each that are counted, and services before that are not.
 _RUNS, _COUNTED, _WARM_UP = 40, 400, 100
+#: Share of the reviewers' time from which on a queue remembers its beginning for longer than the
+#: warm-up: 1 / (1 - sqrt(share))^2 services before one reviewer, less before several.
+_HEAVIEST = 0.92
 #: Agents that go on; together they are a Poisson stream, however many they are.
 _STREAM_AGENTS = 20
 
@@ -19,6 +24,9 @@ _STREAM_AGENTS = 20
 def _repairman(
     agents: int = 20, reviewers: int = 3, service: float = 30.0, think: float = 120.0
 ) -> Expected:
+    for name, seconds in (("service", service), ("think", think)):
+        if math.isinf(within(name, seconds, np.finfo(np.float64).tiny)):
+            raise UsageError(f"{name} must be finite")
     steady = machine_repairman(agents, reviewers, think, service)
     found = {
         "utilisation": steady.utilisation,
@@ -40,6 +48,11 @@ def _erlang(reviewers: int = 3, load: float = 2.0) -> Expected:
     whole("reviewers", reviewers, 1)
     within("load", load, np.finfo(np.float64).tiny)
     chance = erlang_c(reviewers, load)
+    if load > _HEAVIEST * reviewers:
+        raise UsageError(
+            f"a load of {load:g} is so near to {reviewers} reviewers that the queue takes too long "
+            f"to settle; at most {_HEAVIEST * reviewers:g} can be measured"
+        )
     if chance < 1e-4:
         raise UsageError(f"with load {load:g} hardly anybody waits for {reviewers} reviewers")
     return {

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from looplab.envs.errors import UsageError, choice
+from looplab.envs.errors import UsageError, choice, unknown
 from looplab.experiments.text_table import text_table
 from looplab.experiments.validation.check import (
     FAMILY_ERROR,
     SEED,
+    UNCLEAR,
     Check,
     Finding,
     checked_seed,
@@ -41,9 +42,14 @@ def validate(words: Sequence[str], say: Callable[[str], None] = print) -> list[F
         raise UsageError(f"validate takes one check at most, got {' '.join(names)}")
     seed = checked_seed(given.pop(SEED, "0"))
     if not names and given:
+        key = next(iter(given))
+        owner = next((name for name, check in CHECKS.items() if key in check.defaults), None)
+        if owner is None:
+            raise unknown(
+                "parameter", key, {k for check in CHECKS.values() for k in check.defaults}
+            )
         raise UsageError(
-            f"{next(iter(given))} belongs to one check: name it, e.g. "
-            f"looplab validate {next(iter(CHECKS))} {next(iter(given))}=..."
+            f"{key} belongs to one check: name it, e.g. looplab validate {owner} {key}=..."
         )
     chosen = [CHECKS[choice("check", name, CHECKS)] for name in names] or list(CHECKS.values())
     plans = [(check, check.parse(given)) for check in chosen]
@@ -56,6 +62,8 @@ def validate(words: Sequence[str], say: Callable[[str], None] = print) -> list[F
         say(f"{check.name}: {check.text}\n  {shown}\n{_table(found)}\n")
         findings += found
     failed = sum(not finding.agrees for finding in findings)
+    if any(finding.verdict == UNCLEAR for finding in findings):
+        say(f"{UNCLEAR}: so rare that no run of bounded length gives a narrow interval")
     say(
         f"{len(findings) - failed} of {len(findings)} agree (seed {seed}; an honest run of all "
         f"checks fails with a chance of at most {FAMILY_ERROR:g})"

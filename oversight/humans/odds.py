@@ -13,6 +13,7 @@ from scipy.special import ndtr, ndtri
 from looplab.envs.compiled import compiled
 from looplab.envs.core import FloatArray
 from looplab.envs.errors import UsageError, probability
+from looplab.oversight.types import brief
 
 
 @compiled
@@ -83,9 +84,14 @@ def _copy(chance: Any, errors: Any) -> None:
 
 def _each(values: Any, num_people: int) -> NDArray[Any]:
     """One number per person, shape (n,), from as many or from one for all."""
-    if type(values) is np.ndarray and values.shape == (num_people,):
+    if type(values) is np.ndarray and values.shape == (num_people,) and values.dtype == np.float64:
         return values
-    return np.array(np.broadcast_to(values, (num_people,)), np.float64)
+    try:
+        return np.array(np.broadcast_to(values, (num_people,)), np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"odds change by one number or by {num_people}, got {brief(values)}"
+        ) from None
 
 
 class Odds:
@@ -118,7 +124,7 @@ class Odds:
 
     @seconds.setter
     def seconds(self, seconds: ArrayLike) -> None:
-        self._seconds = np.array(np.broadcast_to(seconds, self._seconds.shape), np.float64)
+        self._seconds = _each(seconds, len(self._seconds)).copy()
 
     @property
     def errors(self) -> FloatArray:

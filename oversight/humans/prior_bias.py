@@ -57,7 +57,7 @@ class PriorBias:
             names = action_names(look.proposals.lanes)
             odds.shift(_by_action(names, self._shifts).take(look.action))
         if self.group is not None:
-            odds.shift(np.asarray(self.group(look), dtype=np.float64))
+            odds.shift(self.group(look))
 
     @cached_property
     def _shifts(self) -> tuple[tuple[Any, float], ...]:

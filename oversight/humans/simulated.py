@@ -22,7 +22,7 @@ from looplab.oversight.humans.tempo import Tempo
 from looplab.oversight.humans.vigilance import Vigilance
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.types import APPROVE, REJECT, Verdicts
+from looplab.oversight.types import APPROVE, REJECT, Verdicts, brief, some
 
 #: Whether an error is drawn anew each time, or once per state and action and remembered for the
 #: rest of the episode, or for good.
@@ -191,11 +191,22 @@ class SimulatedHuman:
         self.step_seconds = finite("step_seconds", step_seconds, np.finfo(np.float64).tiny)
         self.name = name
         self._remember = [_remembers(effect) for effect in self.effects]
-        self._own = isinstance(self.accuracy, Accuracy) and not effects
+        by_group = prior_bias is not None and getattr(prior_bias, "group", None) is not None
+        self._own = isinstance(self.accuracy, Accuracy) and not effects and not by_group
+        self._check_kinds()
         for effect in self.effects:
             if not callable(effect):
                 raise UsageError(f"an effect must be a function of (look, odds), got {effect!r}")
             self._check_errors(effect)
+
+    def _check_kinds(self) -> None:
+        if not isinstance(self.accuracy, Accuracy) and not callable(self.accuracy):
+            raise UsageError(
+                f"accuracy must be an Accuracy or a function of a look, got {self.accuracy!r}"
+            )
+        for name, tempo in (("review", self.review), ("reaction", self.reaction)):
+            if tempo is not None and not isinstance(tempo, Tempo):
+                raise UsageError(f"{name} must be a Tempo, got {tempo!r}")
 
     def _check_errors(self, effect: Any) -> None:
         if not getattr(effect, "NEEDS_ERRORS", False) or not isinstance(self.accuracy, Accuracy):
@@ -285,6 +296,9 @@ class SimulatedHuman:
             unsafe: what they should refuse, shape (n,).
             draws: uniforms in [0, 1), one for the error and one for the time, shape (n, 2).
             seconds: time of an answer where no tempo is given, shape (n,) or one number.
+
+        Raises:
+            UsageError: if a function of one's own makes a chance that is none.
         """
         tempo = self.reaction if look.watching and self.reaction is not None else self.review
         if tempo is None:
@@ -294,8 +308,7 @@ class SimulatedHuman:
         if isinstance(self.accuracy, Accuracy):
             odds = self.accuracy.odds(times)
         else:
-            odds = Odds(np.empty((2, len(unsafe))), times)
-            odds.errors[0], odds.errors[1] = self.accuracy(look)
+            odds = Odds(self._rates(self.accuracy(look), len(unsafe)), times)
         for effect, remembers, state in zip(
             self.effects, self._remember, mind.effects, strict=True
         ):
@@ -303,6 +316,8 @@ class SimulatedHuman:
                 effect(state, look, odds)
             else:
                 effect(look, odds)
+        if not self._own:
+            self._check_chances(odds.errors, look.asked)
         answer = Answer(np.empty(len(unsafe), np.bool_), unsafe, odds.seconds)
         _err(draws, odds.errors, unsafe, look.asked, answer.seconds, answer.refused, mind.busy)
         for effect, remembers, state in zip(
@@ -311,6 +326,28 @@ class SimulatedHuman:
             if remembers:
                 effect.settle(state, look, answer)
         return answer
+
+    def _rates(self, given: Any, num_people: int) -> FloatArray:
+        """Chances of an error, (2, n), from what a plain function of a look returned."""
+        errors = np.empty((2, num_people))
+        try:
+            errors[0], errors[1] = given
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"{self.name}: accuracy must return (miss rate, false-alarm rate), each a number "
+                f"or {num_people} of them; got {brief(given)}"
+            ) from None
+        return errors
+
+    def _check_chances(self, errors: FloatArray, asked: BoolArray) -> None:
+        """Refuses NaN, which would never err, and whatever else is no probability."""
+        for name, chances in zip(("a miss", "a false alarm"), errors, strict=True):
+            wrong = asked & ~((chances >= 0.0) & (chances <= 1.0))
+            if some(wrong):
+                raise UsageError(
+                    f"{self.name}: the chance of {name} must lie in [0, 1], got "
+                    f"{chances[wrong.argmax()]:g}"
+                )
 
     def _remembered(self, proposals: Proposals) -> FloatArray:
         """One draw per lane that depends on state and action alone, shape (n,)."""

@@ -1,9 +1,10 @@
 """What every protocol does, and the two parts of it that several share."""
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError
@@ -88,12 +89,20 @@ def explain(trigger: Trigger, proposals: Proposals, asked: BoolArray, decision: 
         decision.explain(*reason)
 
 
+def _array(answer: Any) -> NDArray[Any]:
+    """An answer as an array; one whose rows differ in length as an array of objects."""
+    try:
+        return np.asarray(answer)
+    except ValueError:
+        return np.asarray(answer, dtype=object)
+
+
 def triggered(trigger: Trigger, proposals: Proposals) -> BoolArray | None:
     """Lanes that a trigger names, shape (n,); None for all of them."""
     proposals.trigger = trigger
     if isinstance(trigger, Always):
         return None
-    named = np.asarray(trigger(proposals))
+    named = _array(trigger(proposals))
     if named.shape != (len(proposals),) or named.dtype != np.bool_:
         raise UsageError(
             f"trigger {describe(trigger)} must answer {len(proposals)} booleans, "

@@ -10,7 +10,7 @@ import numpy as np
 from looplab.envs.core import BoolArray, FloatArray
 from looplab.envs.errors import UsageError, within
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.types import brief
+from looplab.oversight.types import brief, some
 
 #: Lanes about whose proposal a human is asked, shape (n,).
 Trigger = Callable[[Proposals], BoolArray]
@@ -82,14 +82,17 @@ class ScoreAbove(Scored):
         """The function's answer as numbers, shape (n,).
 
         Raises:
-            UsageError: if it is not one number per lane.
+            UsageError: if it is not one number per lane, or NaN, which no threshold ever meets.
         """
         given = np.asarray(self.function(proposals))
         if given.shape != (len(proposals),) or given.dtype.kind not in "fiub":
             raise UsageError(
                 f"score {self.name} must answer {len(proposals)} numbers, got {brief(given)}"
             )
-        return given.astype(np.float64)
+        scores = given.astype(np.float64)
+        if some(np.isnan(scores)):
+            raise UsageError(f"score {self.name} must answer numbers, got {brief(given)}")
+        return scores
 
 
 def as_scored(score: "Scored | Score") -> Scored:

@@ -169,6 +169,26 @@ def test_regimes_keep_their_colour_and_labels_can_be_told_apart() -> None:
         assert len({mark.label for mark in made}) == len(made)
 
 
+def test_cells_that_differ_in_a_number_alone_share_hue_and_series() -> None:
+    cells = pd.DataFrame(
+        {
+            "env": "ops_desk",
+            "regime": "in_the_loop",
+            "algo": "ppo",
+            "trigger": ["budget_risk", "budget_risk", "budget_random", "budget_random"],
+            "trigger.share": ["0.05", "0.2", "0.05", "0.2"],
+        }
+    )
+    marks = cell_marks(cells, list(cells.columns))
+    assert [mark.series for mark in marks] == [0, 0, 1, 1]
+    assert len({(mark.colour, mark.marker) for mark in marks}) == 4
+    assert marks[0].colour == "#0072B2"  # the regime's own, then paler
+    assert all(
+        int(marks[1].colour[i : i + 2], 16) >= int(marks[0].colour[i : i + 2], 16)
+        for i in (1, 3, 5)
+    )
+
+
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no results folder at"):
         draw_all(tmp_path / "none")

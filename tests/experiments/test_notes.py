@@ -36,3 +36,18 @@ def test_humans_are_told_from_perfect_ones():
 def test_shared_reviewers_are_said_to_be_an_approximation():
     words = ("regime=in_the_loop", "overseer=shared", "overseer.overseer.miss_rate=0.1")
     assert "an approximation" in said(*words)[0]
+
+
+def test_where_only_some_overseers_are_perfect_the_note_says_how_many():
+    (note,) = said("regime=autonomous,in_the_loop", "overseer.miss_rate=0,0.1")
+    assert note.startswith("In 1 of 2 overseen cells the overseers")
+    (every,) = said("regime=autonomous,in_the_loop")
+    assert every.startswith("The overseers are simulated")
+
+
+def test_a_drift_that_training_never_reached_is_told():
+    drift = "env.drift={parameter:danger_factor,value:2.0,at_step:100}"
+    words = ("env=ops_desk", "regime=in_the_loop", "overseer.miss_rate=0.1", drift)
+    assert overseer_notes(plan([*words, "total_steps=1601"]).cells) == []
+    (note,) = overseer_notes(plan([*words, "total_steps=1600"]).cells)
+    assert "drift of danger_factor at step 100 of each lane was not reached" in note

@@ -34,6 +34,7 @@ from looplab.oversight import (
     RiskAbove,
     Rotation,
     SafestAction,
+    ScoreAbove,
     ScriptedOverseer,
     Shared,
     Signal,
@@ -582,3 +583,32 @@ def test_a_missing_risk_is_answered_with_those_that_there_are() -> None:
 def test_parts_that_do_not_describe_themselves_are_named_by_their_class() -> None:
     assert describe(SafestAction()) == "SafestAction"
     assert describe(Audit(0.5)) == "audit 0.5"
+
+
+def test_a_score_that_is_no_number_asks_nobody_and_is_refused() -> None:
+    env = lava(Gate(ScoreAbove(lambda proposals: np.full(len(proposals), np.nan), 0.5)))
+    assert "must answer numbers, got array([nan])" in said(lambda: env.step(GO))
+
+
+def test_answers_whose_rows_differ_in_length_are_refused() -> None:
+    env = lava(Gate(lambda proposals: [[True], [True, False]]))
+    assert "must answer 1 booleans" in said(lambda: env.step(GO))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("overdue", ["late"], "overdue must hold 1 booleans"),
+        ("rating", ["bad"], "rating must hold 1 numbers"),
+        ("disagreement", [np.nan], "disagreement must be finite"),
+    ],
+)
+def test_columns_of_verdicts_of_the_wrong_kind_are_refused(
+    name: str, value: list[Any], words: str
+) -> None:
+    def answers(proposals: Any) -> Verdicts:
+        nothing = np.zeros(1, np.int8)
+        return Verdicts(nothing, 1.0, nothing, ("x",), "somebody", **{name: np.array(value)})
+
+    env = lava(Gate(overseer=answers))
+    assert words in said(lambda: env.step(GO))

@@ -119,9 +119,12 @@ def test_a_difference_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
         (["veto_renewal", "vigilance=0"], "vigilance and unsafe must be above 0"),
         (["audit_leak", "probability=1.5"], r"probability must be a number in \[0, 1\], got 1.5"),
         (["signal_detection", "d_prime=-1"], "refuses the safe"),
-        (["machine_repairman", "service=-3"], "service_seconds must be a number at least"),
+        (["machine_repairman", "service=-3"], "service must be a number above 0, got -3"),
         (["corridor", "chow"], "validate takes one check at most, got corridor chow"),
-        (["lag=3"], "lag belongs to one check: name it"),
+        (["lag=3"], "lag belongs to one check: name it, e.g. looplab validate veto_renewal lag="),
+        (["lagg=3"], "unknown parameter 'lagg'; did you mean 'lag'?"),
+        (["machine_repairman", "service=inf"], "service must be finite"),
+        (["erlang_c", "reviewers=1", "load=0.99"], "takes too long to settle; at most 0.92"),
         (["seed=x"], "seed must be a whole number, got 'x'"),
         (["seed=-1"], "seed must be a whole number of at least 0"),
     ],
@@ -129,3 +132,45 @@ def test_a_difference_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_words_are_answered_in_one_line(words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         validate(words, lambda line: None)
+
+
+def _rare(seed: int, size: int, chance: float) -> dict[str, Sample]:
+    _SIZES.append(size)
+    hits = np.random.default_rng(seed).binomial(100 * size, chance)
+    return {"hits": Sample.counted(hits, 100 * size)}
+
+
+_SIZES: list[int] = []
+
+
+def test_runs_stay_bounded_where_no_interval_could_get_narrow() -> None:
+    _SIZES.clear()
+    check = Check("rare", "", lambda chance=0.1: {"hits": chance}, _rare)
+    assert [finding.verdict for finding in check.run(1, 1e-4, {"chance": 1e-5})] == ["UNCLEAR"]
+    assert sum(_SIZES) <= 2
+
+
+def test_long_runs_are_made_in_batches_and_agree_as_one() -> None:
+    _SIZES.clear()
+    check = Check("rare", "", lambda chance=0.3: {"hits": chance}, _rare)
+    (finding,) = check.run(1, 1e-4)
+    assert finding.agrees
+    assert max(_SIZES) <= 10 < sum(_SIZES)
+
+
+def test_what_never_happens_agrees_with_a_chance_of_nothing() -> None:
+    (finding,) = CHECKS["binomial_misses"].run(SEED, comparison_error(), {"miss_rate": 0.0})
+    assert finding.measured == 0.0
+    assert finding.agrees
+    assert Finding("c", "q", 0.0, 0.001, 0.0005, 0.0015).verdict == "DIFFERS"
+    assert "missed, of the audited" not in CHECKS["audit_leak"].expect(probability=0.0)
+
+
+def test_samples_join_to_the_sample_of_all_their_values() -> None:
+    values = np.random.default_rng(SEED).standard_normal(50)
+    joined, whole = (
+        Sample.joined([Sample.of(values[:20]), Sample.of(values[20:])]),
+        Sample.of(values),
+    )
+    assert (joined.mean, joined.error) == pytest.approx((whole.mean, whole.error))
+    assert Sample.joined([Sample.counted(2, 5), Sample.counted(1, 3)]) == Sample.counted(3, 8)

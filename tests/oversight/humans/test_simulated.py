@@ -295,8 +295,10 @@ def test_odds_take_one_number_for_all_and_refuse_the_wrong_number() -> None:
     assert odds.miss == pytest.approx(3 * [0.5 + 0.5 * 0.4])
     assert odds.false_alarm == pytest.approx(3 * [0.5 * 0.35])
     assert odds.seconds.tolist() == [4.0, 4.0, 4.0]
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(UsageError, match="odds change by one number or by 3, got array"):
         odds.shift(np.zeros(2))
+    with pytest.raises(UsageError, match="odds change by one number or by 3, got 'much'"):
+        odds.shift("much")
 
 
 # Bad input ---------------------------------------------------------------------------------------
@@ -311,7 +313,7 @@ def test_odds_take_one_number_for_all_and_refuse_the_wrong_number() -> None:
         ({"accuracy": {"d_prime": -1.0}}, r"refuses the safe \(0.69.*inverted=true"),
         ({"accuracy": {"miss_rate": 0.9, "false_alarm_rate": 0.2}}, "more often than the unsafe"),
         ({"accuracy": {"d_prime": float("nan")}}, "d_prime must be a finite number"),
-        ({"review": {"median": 0.0}}, "median must be a number at least"),
+        ({"review": {"median": 0.0}}, "median must be a number above 0"),
         ({"review": {"median": 5.0, "p95": 2.0}}, "p95 must be at least the median, 5; got 2"),
         ({"fatigue": {"worst_error": -0.1}}, "worst_error must be"),
         ({"fatigue": {"recovery_minutes": 0.0}}, "recovery_minutes must be"),
@@ -340,3 +342,53 @@ def test_a_bias_for_an_unknown_action_names_the_actions(corridor: Any, start: An
     person = SimulatedHuman(accuracy=Accuracy(d_prime=1.0), prior_bias=bias)
     with pytest.raises(UsageError, match="unknown action 'crep'; did you mean 'creep'"):
         start(corridor(), Gate(overseer=person)).play([GO])
+
+
+def _spoils(look: Any, odds: Any) -> None:
+    odds.miss[:] = np.nan
+
+
+def _exaggerates(look: Any, odds: Any) -> None:
+    odds.false_alarm[:] = 1.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"effects": [_spoils]}, r"chance of a miss must lie in \[0, 1\], got nan"),
+        ({"effects": [_exaggerates]}, r"chance of a false alarm must lie in \[0, 1\], got 1.5"),
+        ({"accuracy": lambda look: (np.nan, 0.1)}, "chance of a miss must lie"),
+        ({"accuracy": lambda look: (0.1, -0.1)}, "chance of a false alarm must lie"),
+        ({"accuracy": lambda look: 0.1}, r"must return \(miss rate, false-alarm rate\)"),
+        ({"accuracy": lambda look: (np.ones(3), 0.1)}, "each a number or 2 of them"),
+        ({"accuracy": lambda look: ("few", "many")}, "must return"),
+        (
+            {
+                "accuracy": Accuracy(d_prime=2.0),
+                "prior_bias": PriorBias(group=lambda look: np.full(2, np.nan)),
+            },
+            "chance of a miss must lie",
+        ),
+    ],
+)
+def test_chances_that_are_none_are_refused(
+    corridor: Any, start: Any, settings: dict[str, Any], message: str
+) -> None:
+    person = SimulatedHuman(**settings)
+    with pytest.raises(UsageError, match=message):
+        reviewed(corridor, start, person, [1.0], lanes=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"accuracy": "good"}, "accuracy must be an Accuracy or a function of a look, got 'good'"),
+        ({"review": 5.0}, "review must be a Tempo, got 5.0"),
+        ({"reaction": 1}, "reaction must be a Tempo, got 1"),
+    ],
+)
+def test_parts_of_a_person_of_the_wrong_kind_are_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        SimulatedHuman(**settings)

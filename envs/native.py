@@ -73,6 +73,7 @@ class NativeLanes(Lanes):
             an attribute, a float or, while a drift is set, an array of shape (n,).
         HIDDEN: state arrays that no observation may show, at least with ``reward_mode="hidden"``.
         EXACT_ERROR: how far the truth may lie above exact risk where that is rolled out.
+        ESTIMATED_ERROR: how far estimated risk may be off on average where it is no posterior.
         CARD: what the task is about.
 
     Args:
@@ -91,6 +92,7 @@ class NativeLanes(Lanes):
     DRIFTS: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({})
     HIDDEN: ClassVar[tuple[str, ...]] = ()
     EXACT_ERROR: ClassVar[float] = 0.0
+    ESTIMATED_ERROR: ClassVar[float] = 0.0
     CARD: ClassVar[Card | None] = None
     #: Arrays that say what the last step did, which a copy takes along with ``STATE``.
     _TOLD: ClassVar[tuple[str, ...]] = ("_harm",)

@@ -113,7 +113,10 @@ def checked_actions(space: gym.Space[Any], actions: Actions, num_lanes: int) -> 
             raise UsageError(f"action {given[lane]} of lane {lane} is not in {low}..{high - 1}")
         return given if given.dtype == np.int64 else given.astype(np.int64)
     if isinstance(space, gym.spaces.Box):
-        given = np.asarray(actions, dtype=space.dtype)
+        try:
+            given = np.asarray(actions, dtype=space.dtype)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"expected numbers as actions, got {actions!r}") from error
         if given.shape != (num_lanes, *space.shape):
             raise UsageError(
                 f"expected actions of shape {(num_lanes, *space.shape)}, got {given.shape}"

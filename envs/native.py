@@ -73,6 +73,7 @@ class NativeLanes(Lanes):
             an attribute, a float or, while a drift is set, an array of shape (n,).
         HIDDEN: state arrays that no observation may show, at least with ``reward_mode="hidden"``.
         EXACT_ERROR: how far the truth may lie above exact risk where that is rolled out.
+        ESTIMATED_ERROR: how far estimated risk may be off on average where it is no posterior.
         CARD: what the task is about.
 
     Args:
@@ -91,6 +92,7 @@ class NativeLanes(Lanes):
     DRIFTS: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({})
     HIDDEN: ClassVar[tuple[str, ...]] = ()
     EXACT_ERROR: ClassVar[float] = 0.0
+    ESTIMATED_ERROR: ClassVar[float] = 0.0
     CARD: ClassVar[Card | None] = None
     #: Arrays that say what the last step did, which a copy takes along with ``STATE``.
     _TOLD: ClassVar[tuple[str, ...]] = ("_harm",)
@@ -132,12 +134,11 @@ class NativeLanes(Lanes):
         """Begins a new episode in the masked lanes (all by default); returns all observations.
 
         Raises:
-            UsageError: if the mask does not have one entry per lane.
+            UsageError: if the mask is not one boolean per lane.
         """
         if mask is None:
             mask = np.ones(self.num_lanes, dtype=np.bool_)
-        if mask.shape != self.episode.shape:
-            raise UsageError(f"expected a mask of {self.num_lanes} lanes, got shape {mask.shape}")
+        self._check_mask(mask)
         _begin_episodes(mask, self.episode, self.elapsed)
         if self.drift is not None:
             self._apply_drift(self.drift)
@@ -145,15 +146,30 @@ class NativeLanes(Lanes):
         self.observation = self._observe()
         return self.observation
 
+    def _check_mask(self, mask: BoolArray) -> None:
+        """Refuses what is not one boolean per lane: numbers would be taken for lanes' indices."""
+        given = np.asarray(mask)
+        if given.shape != (self.num_lanes,) or mask is not given or given.dtype != np.bool_:
+            raise UsageError(
+                f"expected a mask of {self.num_lanes} lanes, an array of booleans, "
+                f"got shape {given.shape} of {given.dtype}"
+            )
+
     def _reset_draws(self, mask: BoolArray) -> FloatArray:
         """Uniforms of the masked lanes' resets, (n, RESET_DRAWS); the others' mean nothing."""
         return self._streams.at_reset(self.episode, mask, self.RESET_DRAWS)
 
     def step(self, actions: Actions, active: BoolArray | None = None) -> Step:
-        """Runs one action in the active lanes (all by default)."""
+        """Runs one action in the active lanes (all by default).
+
+        Raises:
+            UsageError: if an action is not in the space, or ``active`` not one boolean per lane.
+        """
         if self._checked is None:
             self._checked = ActionCheck(self.action_space, self.num_lanes)
         actions = self._checked(actions)
+        if active is not None:
+            self._check_mask(active)
         frozen = None if active is None or active.all() else ~active
         if frozen is not None:
             kept = {name: getattr(self, name)[frozen].copy() for name in self.STATE}

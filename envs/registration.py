@@ -1,8 +1,11 @@
 """Registers every native task with Gymnasium, as one environment and as a vector of lanes."""
 
+import inspect
 from typing import Any
 
 import gymnasium as gym
+
+from looplab.envs.errors import unknown
 
 _CLASSICS = "looplab.envs.grids.classics"
 #: Gymnasium id -> where the task's lanes are defined.
@@ -35,8 +38,18 @@ def make_lanes(task: str, num_lanes: int, **settings: Any) -> Any:
         task: where its class is defined, ``module:class``.
         num_lanes: number of lanes.
         **settings: the task's own arguments.
+
+    Raises:
+        UsageError: for an argument that the task does not have, or a value that it refuses.
     """
-    return gym.envs.registration.load_env_creator(task)(num_lanes=num_lanes, **settings)
+    creator = gym.envs.registration.load_env_creator(task)
+    parameters = inspect.signature(creator).parameters.values()
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        allowed = [parameter.name for parameter in parameters if parameter.name != "num_lanes"]
+        for name in settings:
+            if name not in allowed:
+                raise unknown(f"argument of {task.rpartition(':')[2]}", name, allowed)
+    return creator(num_lanes=num_lanes, **settings)
 
 
 def make_single(task: str, render_mode: str | None = None, **settings: Any) -> Any:

@@ -86,6 +86,26 @@ def _first(step: Step) -> Step:
     return anew(step, lambda array: np.repeat(array[:1], len(array), axis=0))
 
 
+@clause("what an episode draws depends on its seed and number, not on what was done before")
+def draws(task: Task) -> str:
+    """Two lanes of one seed act differently for a while, begin anew together, and then act alike.
+
+    A task that draws more numbers after some actions than after others is found out here: behind
+    an overseer it would meet another world than without one.
+    """
+    if not task.native:
+        raise Unchecked("environments of others keep a stream of their own")
+    one, other = task.lanes(LANES), task.lanes(LANES)
+    for lanes, stream in ((one, 1), (other, 2)):
+        rng = generator(task, stream)
+        for _ in range(BEFORE):
+            lanes.step(sampled(lanes.action_space, LANES, rng))
+    why = "of an episode that follows other actions"
+    same("first observation", one.reset(), other.reset(), why)
+    lockstep(one, other, AFTER, generator(task), why)
+    return ""
+
+
 @clause("a pickled copy goes on as the original")
 def pickling(task: Task) -> str:
     """Pickles lanes in the middle of episodes."""

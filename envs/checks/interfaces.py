@@ -90,7 +90,8 @@ def _contained(lanes: Lanes, found: Any, where: str) -> None:
                 f"{observation.dtype} {observation.shape}" if hasattr(observation, "dtype") else ""
             )
             raise Broken(
-                f"lane {lane}, {where}: observation {observation} {kind} is not in {space}"
+                f"lane {lane}, {where}: observation {' '.join(str(observation).split())} {kind} "
+                f"is not in {' '.join(str(space).split())}"
             )
 
 

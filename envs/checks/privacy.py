@@ -1,8 +1,9 @@
 """Clause on privileged values: what only an overseer may know is not in the observation.
 
-What can be tested from outside: that no element of the observation is a risk itself, that state
-which is declared as hidden does not show, and that ``reward_mode=hidden`` hides something. What
-cannot: a partial or coded leak. The clause says what it could not look at.
+What can be tested from outside: that no element of the observation is a risk itself or tells more
+of it than estimated risk does, that state which is declared as hidden does not show, and that
+``reward_mode=hidden`` hides something. What cannot: a leak that takes several elements to see. The
+clause says what it could not look at.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from looplab.envs.checks.contract import Broken, Unchecked, clause
 from looplab.envs.checks.risk import LANES, choices
-from looplab.envs.checks.rollout import generator, same, wander
+from looplab.envs.checks.rollout import at_random, first_action, generator, same, wander
 from looplab.envs.checks.task import Task
 from looplab.envs.core import RISK_RESOLUTION, FloatArray, Lanes, RiskSource
 from looplab.envs.native import NativeLanes
@@ -21,6 +22,9 @@ STEPS = 60
 SAME = 1e-5
 #: A flag (two values) may be a danger in plain sight; a number with more is the risk itself.
 FEWEST_VALUES = 3
+#: Lanes whose observations are held against what estimated risk is off by, and how many standard
+#: errors of their covariance are no accident among all elements and actions.
+MANY_LANES, TELLING_ERRORS = 256, 6.0
 PRIVILEGED: tuple[RiskSource, ...] = ("immediate", "exact")
 HIDDEN = "hidden"
 
@@ -32,7 +36,10 @@ def privacy(task: Task) -> str:
     if lanes.observation.dtype == object:
         raise Unchecked("observations are no arrays")
     _no_element_is_a_risk(task, lanes)
-    unchecked = ["partial or coded leaks"]
+    unchecked = ["leaks that no single element shows"]
+    for mode in task.reward_modes or (None,):
+        if not _no_element_tells_more(task, mode):
+            unchecked = ["partial or coded leaks"]
     if isinstance(lanes, NativeLanes) and task.unseen:
         _hidden_state(task.unseen, lanes)
     else:
@@ -52,6 +59,38 @@ def _no_element_is_a_risk(task: Task, lanes: Lanes) -> None:
                 f"element {element} of the observation is the {name} in all {len(values)} states, "
                 "expected no privileged value"
             )
+
+
+def _no_element_tells_more(task: Task, mode: str | None) -> bool:
+    """Looks whether an element of the observation foretells what estimated risk is off by.
+
+    Estimated risk is what the observation says of this step's harm: whatever is seen is then
+    uncorrelated with the rest. Lanes are independent of one another, steps are not.
+
+    Returns:
+        Whether there was anything to look at.
+    """
+    settings: dict[str, Any] = {} if mode is None else {"reward_mode": mode}
+    lanes = task.lanes(MANY_LANES, **settings)
+    looks: list[FloatArray] = []
+    rests: list[FloatArray] = []
+    for _ in at_random(lanes, STEPS, generator(task)):
+        estimated, immediate = lanes.risk_table("estimated"), lanes.risk_table("immediate")
+        if estimated is None or immediate is None or task.estimated_error or not task.native:
+            return False
+        looks.append(lanes.observation.reshape(lanes.num_lanes, -1).astype(np.float64))
+        rests.append(immediate - estimated)
+    look, rest = np.array(looks), np.array(rests)
+    together = np.einsum("tne,tna->nea", look - look.mean(axis=(0, 1)), rest)
+    mean, error = together.mean(axis=0), together.std(axis=0, ddof=1) / np.sqrt(len(together))
+    for element, action in np.argwhere(np.abs(mean) > TELLING_ERRORS * error + SAME):
+        raise Broken(
+            f"element {element} of the observation tells more of the immediate risk of action "
+            f"{first_action(lanes) + action} than estimated risk does "
+            f"({abs(mean[element, action] / error[element, action]):.0f} standard errors"
+            f"{'' if mode is None else f', reward_mode={mode}'}), expected no privileged value"
+        )
+    return True
 
 
 def _sampled(task: Task, lanes: Lanes) -> tuple[FloatArray, dict[str, FloatArray]]:

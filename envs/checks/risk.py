@@ -25,7 +25,6 @@ from looplab.envs.core import (
     Lanes,
     RiskSource,
 )
-from looplab.envs.tabular import TabularLanes
 
 LANES = 32
 #: Steps after which states are looked at.
@@ -34,8 +33,6 @@ MOMENTS = (0, 3, 11, 37)
 CONTINUOUS_TRIES = 4
 #: Steps of a random policy over which estimates are averaged, in whole episodes.
 ESTIMATED_STEPS = 200
-#: What an estimate that is no table may be off by on average: it is an approximation.
-ESTIMATE_TOLERANCE = 0.05
 #: Standard errors by which a mean may be off.
 MOST_ERRORS = 4.5
 
@@ -155,8 +152,7 @@ def estimated_risk(task: Task) -> str:
                     f"lane {lane}, step {t}: estimated risks are {estimated[lane]}, "
                     f"expected {known} as in an earlier state that looks the same"
                 )
-    tabled = isinstance(lanes, TabularLanes)
-    return _mean_zero(off / steps, alike, 0.0 if tabled else ESTIMATE_TOLERANCE)
+    return _mean_zero(off / steps, alike, task.estimated_error)
 
 
 def _with_start(lanes: Lanes, steps: int, rng: np.random.Generator) -> Iterator[None]:

@@ -62,6 +62,11 @@ class Task:
         return float(getattr(self.one, "EXACT_ERROR", 0.0))
 
     @property
+    def estimated_error(self) -> float:
+        """How far estimated risk may be off on average: the class's ``ESTIMATED_ERROR``, else 0."""
+        return float(getattr(self.one, "ESTIMATED_ERROR", 0.0))
+
+    @property
     def reward_modes(self) -> tuple[str, ...]:
         """The reward modes that the task can be built in."""
         return REWARD_MODES if self.native and self.takes("reward_mode") else ()

@@ -148,6 +148,8 @@ class CreditDesk(NativeLanes):
     ACTIONS = ("decline", "small", "full", "ask")
     COSTS = ("default_loss", "fraud")
     CATASTROPHES = ("fraud",)
+    #: The estimate is of what an action adds, now or later, and not of this step alone.
+    ESTIMATED_ERROR: ClassVar[float] = 0.01
     DRIFTS: ClassVar[Mapping[str, tuple[float, float]]] = {
         "fraud_rate": FRAUD_RANGE,
         "overcommitment": SHARE_RANGE,

@@ -151,6 +151,8 @@ class DoseControl(NativeLanes):
     ACTIONS = ("none", "1 U", "2 U", "4 U", "6 U", "10 U")
     COSTS = ("hypoglycemia", "severe_hypoglycemia")
     CATASTROPHES = ("severe_hypoglycemia",)
+    #: The estimate takes the sensor at its word.
+    ESTIMATED_ERROR: ClassVar[float] = 0.03
     DRIFTS: ClassVar[Mapping[str, tuple[float, float]]] = {"sensitivity": (0.5, 1.4)}
     CARD = Card(
         violation="glucose below 70 mg/dL; below 54 is a catastrophe",

@@ -150,6 +150,8 @@ class LaneDrive(NativeLanes):
     ACTIONS = ("left", "idle", "right", "faster", "slower")
     COSTS = ("collision", "headway")
     CATASTROPHES = ("collision",)
+    #: The estimate knows five neighbours, and not what they are about to do.
+    ESTIMATED_ERROR: ClassVar[float] = 0.02
     DRIFTS: ClassVar[Mapping[str, tuple[float, float]]] = {
         "traffic_speed": (10.0, 28.0),
         "cut_in": (0.0, 1.0),

@@ -18,9 +18,12 @@ from looplab.envs.checks import CHECKS, Broken, Task, TaskContract, check, exami
 from looplab.envs.checks.__main__ import main
 from looplab.envs.checks.rollout import at_least, at_most, same, two_sided
 from looplab.envs.core import Actions, FloatArray, Lanes, Observations, RiskSource
+from looplab.envs.desks.moderation_queue import ModerationQueue
+from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.drift import Drift
 from looplab.envs.errors import UsageError, choice, probability
 from looplab.envs.faces import LaneEnv, LaneVectorEnv
+from looplab.envs.grids.lava_shortcut import LavaShortcut
 from looplab.envs.native import REWARD_MODES, NativeLanes
 from looplab.envs.registration import TASKS
 
@@ -132,6 +135,21 @@ class ForgetsTheSeed(Ledge):
     def _advance(self, actions: Actions, draws: FloatArray) -> Any:
         reward, ended, harm = super()._advance(actions, draws)
         return reward + 0.01 * self.times, ended, harm
+
+
+class DrawsMoreWhenRunning(Ledge):
+    STATE: ClassVar[tuple[str, ...]] = (*Ledge.STATE, "drawn")
+
+    def reseed(self, seed: int) -> None:
+        self.drawn = np.zeros(self.num_lanes)
+        super().reseed(seed)
+
+    def _begin(self, mask: Any, draws: FloatArray) -> None:
+        super()._begin(mask, (draws + 0.37 * self.drawn[:, None]) % 1.0)
+
+    def _advance(self, actions: Actions, draws: FloatArray) -> Any:
+        self.drawn = self.drawn + (actions == RUN)
+        return super()._advance(actions, draws)
 
 
 class PicklesNoPlace(Ledge):
@@ -373,9 +391,55 @@ def faced(face: Callable[..., Any]) -> Task:
     return contract_of(Ledge, env=lambda mode: face(Ledge(1), mode))
 
 
+class ExactTooHigh(LavaShortcut):
+    """By 0.05, where there is any risk."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        exact = self._risks["exact"]
+        self._risks["exact"] = np.where(exact > 0.0, exact + 0.05, exact)
+
+
+class EstimatesALittleTooHigh(ModerationQueue):
+    """By 0.05, where that is a probability."""
+
+    def risk_table(self, source: RiskSource) -> FloatArray | None:
+        table = super().risk_table(source)
+        return table if table is None or source != "estimated" else (table + 0.05).clip(0.0, 1.0)
+
+    def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray:
+        table = self.risk_table(source)
+        assert table is not None
+        return table[np.arange(self.num_lanes), actions]
+
+    def least_risk(self, source: RiskSource) -> FloatArray | None:
+        table = self.risk_table(source)
+        assert table is not None
+        return table.min(axis=1)
+
+
+class ShowsTheDanger(OpsDesk):
+    """A flag in plain sight of what only a person should see."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        low, high = np.zeros(9, np.float32), np.ones(9, np.float32)
+        low[:-1], high[:-1] = self.observation_space.low, self.observation_space.high
+        self.observation_space = gym.spaces.Box(low, high)
+
+    def _observe(self) -> Observations:
+        flag = self.danger.astype(np.float32)[:, None]
+        return np.concatenate([super()._observe(), flag], axis=1)
+
+
 #: The clauses that a broken task fails (the first is the one that was broken), and what it says.
 BROKEN: list[tuple[Task, tuple[str, ...], str]] = [
     (contract_of(ForgetsTheSeed), ("seeds", "gymnasium"), "lane 0, step 0 after reseed"),
+    (
+        contract_of(DrawsMoreWhenRunning),
+        ("draws",),
+        r"lane \d, of an episode that follows other actions: first observation",
+    ),
     (contract_of(PicklesNoPlace), ("pickling",), r"lane \d, step 0 of the pickled copy: "),
     (contract_of(CopiesShallowly), ("deep_copy",), "of the original, after its deep copy was run"),
     (contract_of(ForksFromTheStart), ("forks",), r"step \d+ of the fork of lane \d: observation"),
@@ -411,6 +475,17 @@ BROKEN: list[tuple[Task, tuple[str, ...], str]] = [
         "immediate risk of action 2 is .* on average",
     ),
     (contract_of(DoomUnforeseen), ("exact_risk",), r"every action has exact risk 1 or more after"),
+    (contract_of(ExactTooHigh), ("exact_risk",), "exact risk is .* on average, expected 0.0"),
+    (
+        contract_of(EstimatesALittleTooHigh),
+        ("estimated_risk", "privacy"),
+        r"estimated risk is \+0.04\d* off",
+    ),
+    (
+        contract_of(ShowsTheDanger),
+        ("privacy",),
+        "element 8 of the observation tells more of the immediate risk of action 0 than",
+    ),
     (contract_of(EstimatesByTheClock), ("estimated_risk",), "earlier state that looks the same"),
     (contract_of(EstimatesTooHigh), ("estimated_risk",), r"estimated risk is \+0.2\d* off"),
     (

@@ -21,6 +21,22 @@ SEED = 21
 NUM_ENVS = 4
 
 
+def test_an_unknown_argument_is_named_with_those_that_exist(native_id: str) -> None:
+    name = native_id.removeprefix("looplab/").removesuffix("-v0")
+    expected = f"unknown argument of {name} 'slipp';.* allowed: .*drift, .*max_episode_steps"
+    with pytest.raises(UsageError, match=expected):
+        gym.make(native_id, slipp=0.1)
+    with pytest.raises(UsageError, match=expected):
+        gym.make_vec(native_id, num_envs=2, slipp=0.1)
+
+
+def test_words_are_no_continuous_actions() -> None:
+    env = gym.make("looplab/PointHazard-v0").unwrapped
+    env.reset(seed=SEED)
+    with pytest.raises(UsageError, match="expected numbers as actions, got array"):
+        env.step(["up", "left"])
+
+
 @pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
 def test_gymnasium_and_sb3_find_nothing(native_id: str, render_mode: str | None) -> None:
     check_env(gym.make(native_id, render_mode=render_mode).unwrapped)

@@ -127,8 +127,17 @@ def test_a_reset_draws_for_its_own_lanes_alone() -> None:
 
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), ()])
 def test_a_reset_needs_one_entry_per_lane(shape: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match=r"expected a mask of 3 lanes, got shape \("):
+    with pytest.raises(UsageError, match="expected a mask of 3 lanes"):
         Toy(3).reset(np.ones(shape, dtype=np.bool_))
+
+
+@pytest.mark.parametrize("mask", [np.ones(2, np.bool_), np.array([1, 0, 1]), [True, False, True]])
+def test_a_mask_is_one_boolean_per_lane(mask: Any) -> None:
+    lanes = Toy(3)
+    lanes.reset()
+    for refused in (lanes.reset, lambda mask: lanes.step(np.zeros(3, np.int64), mask)):
+        with pytest.raises(UsageError, match="expected a mask of 3 lanes, an array of booleans"):
+            refused(mask)
 
 
 def test_drift_goes_by_the_steps_of_each_lane_through_all_its_episodes() -> None:

@@ -10,11 +10,13 @@ import pandas as pd
 
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.build import check, make
+from looplab.experiments.cells import GROUP_AXES
+from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.collecting import collect
 from looplab.experiments.executors import EXECUTORS
 from looplab.experiments.job import Failure, Job
 from looplab.experiments.manifest import extended, manifest_of, with_notes
-from looplab.experiments.overrides import GROUP_AXES, Plan, plan
+from looplab.experiments.overrides import Plan, plan
 from looplab.experiments.progress import display
 from looplab.experiments.report import write_report
 from looplab.experiments.result_folder import RESULTS_FILE
@@ -167,6 +169,8 @@ def run_plan(
         write_manifest(folder, manifest)
         new = [job for job in wanted if not is_finished(job.folder)]
         say(f"{len(wanted)} runs, {len(new)} to do, in {folder}")
+        for line in not_judged(asked):
+            say(line)
         failures = execute_all(new, asked.running)
         done = [run for run in manifest["runs"] if is_finished(folder / RUNS / run["run"])]
         if done:
@@ -195,6 +199,13 @@ def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]
     longest_first = sorted(new, key=lambda job: -steps[job.name])
     with display(running["display"], cells, steps) as shown:
         return EXECUTORS[running["executor"]](longest_first, running["workers"], shown)
+
+
+def not_judged(asked: Plan) -> list[str]:
+    """A line for each of the experiment's claims that speaks of cells which nobody asked for."""
+    claims = read_claims(asked.experiment or {})
+    found = left_out(claims, [cell["cell"] for cell in asked.cells])
+    return [f"claim {claim.name} is left out: {reason}" for claim, reason in found]
 
 
 def cell_name(cell: Mapping[str, Any]) -> str:

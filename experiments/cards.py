@@ -73,7 +73,8 @@ def cards(
 def _heads(claim: Claim) -> tuple[str, ...]:
     if claim.direction == NONE:
         return ("Task", "Mean [95\u00a0%]", "Seeds")
-    of, *than = (said(side) for side in claim.sides)
+    sides = [{axis: v for axis, v in side.items() if axis != "env"} for side in claim.sides]
+    of, *than = map(said, sides)
     factor = f"{short_number(claim.times)} times " if claim.times != 1.0 else ""
     other = f"{factor}{than[0]}" if than else "Held against"
     return ("Task", "Difference [95\u00a0%]", of, other, "Seeds", "p (Holm)")

@@ -14,7 +14,7 @@ from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, WITHOUT
 from looplab.experiments.selection import check_values, matches
 
 #: What ``experiment:`` may hold, of which the first two must be there.
-KEYS = ("name", "question", "claims", "figure", "cost_cpu_minutes")
+KEYS = ("name", "question", "figure", "cost_cpu_minutes", "claims")
 _REQUIRED = KEYS[:2]
 
 

@@ -46,13 +46,14 @@ _OTHERS = {
 def _titles() -> dict[str, str]:
     found: dict[str, str] = {}
     groups: list[tuple[str, tuple[Column, ...]]] = [
-        ("", (*OVERSEEN_AND_ALONE, *TRAINING, *OVERSIGHT, *REVIEWERS)),
-        *((policy, evaluation_columns(suffix)) for policy, suffix in POLICIES.items()),
+        ("", OVERSEEN_AND_ALONE),
+        ("in training", (*TRAINING, *OVERSIGHT, *REVIEWERS)),
+        *((f"{policy} policy", evaluation_columns(suffix)) for policy, suffix in POLICIES.items()),
     ]
-    for policy, columns in groups:
-        of_policy = f", {policy} policy" if policy == "deterministic" else ""
+    for where, columns in groups:
         for head, name, about in columns:
-            found.setdefault(name, f"{head}: {about}{of_policy}")
+            title = f"{head.removesuffix(' per 1k')}: {about}"
+            found.setdefault(name, f"{title}, {where}" if where else title)
     return found
 
 

@@ -17,6 +17,8 @@ def said(cell: Cell) -> str:
 
     >>> said({"regime": "in_the_loop", "signal.beta": 10})
     'in the loop, beta 10'
+    >>> said({"env.supervisor": None, "protocol.lag": [0, 1]})
+    'supervisor null, lag 0 or 1'
     """
     words = []
     for axis, value in cell.items():
@@ -25,8 +27,7 @@ def said(cell: Cell) -> str:
         elif isinstance(value, str) and "." not in axis:
             words.append(readable(value))
         else:
-            shown = short_number(value) if is_number(value) else readable(value)
-            words.append(f"{readable(axis.rsplit('.', 1)[-1])} {shown}")
+            words.append(f"{readable(axis.rsplit('.', 1)[-1])} {_text(value)}")
     return ", ".join(words) or "every cell"
 
 
@@ -71,6 +72,14 @@ def check_values(cell: Cell, axes: Mapping[str, Sequence[Any]]) -> None:
 def is_number(value: Any) -> bool:
     """Whether it is a number, and no truth."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " or ".join(map(_text, value))
+    if _missing(value) or isinstance(value, bool):
+        return "null" if _missing(value) else str(value).lower()
+    return short_number(value) if is_number(value) else readable(value)
 
 
 def _missing(value: Any) -> bool:

@@ -18,7 +18,7 @@ from looplab.experiments.metrics import per_seed
 from looplab.experiments.overrides import plan
 from looplab.experiments.result_folder import load
 
-AXES = {"env": ["a", "b"], "regime": ["x", "y"], "agent": ["ppo"], "signal.beta": [0, 0.5, None]}
+AXES = {"env": ["a", "b"], "regime": ["x", "y"], "agent": ["ppo"], "signal.beta": [0, 0.5, 1, None]}
 STATED: dict[str, Any] = {
     "name": "one", "says": "X violates more.", "measure": "alone_violations_per_1k",
     "of": {"regime": "x"}, "is": "more", "than": {"regime": "y"}, "by": 5,
@@ -178,6 +178,18 @@ def test_a_planted_wrong_claim_ends_the_command_before_anything_runs(
     line = refused("compare", "experiment=first_look", "out=out")
     assert line.startswith("experiment first_look, claim gate_prevents: ")
     assert said in line
+
+
+def test_the_experiment_that_the_documentation_shows_is_read(
+    planted: Callable[..., None], tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    shown = page.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "configs" / "experiment" / "mine.yaml").write_text(shown, encoding="utf-8")
+    planted(lambda content: None)
+    asked = plan(["experiment=mine"])
+    assert [claim.name for claim in read_claims(asked.experiment or {})] == ["penalty_teaches"]
+    assert (len(asked.cells), not_judged(asked)) == (2, [])
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ def test_directions_are_mirrored() -> None:
     assert found.estimate == pytest.approx((-10.0, -10 - 2.484138, -10 + 2.484138), abs=1e-6)
     assert found.verdict == "supported"
     assert verdict(rows, **{"is": "no_less"}, by=7).verdict == "not_supported"
+    assert verdict(rows, **{"is": "no_less"}, by=13).verdict == "supported"
 
 
 def test_a_number_and_a_factor_can_be_held_against() -> None:

@@ -5,8 +5,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from looplab import CONFIG_DIR
 from looplab.envs.errors import unknown
 from looplab.experiments.composition import EXPERIMENT, composed, groups
@@ -20,10 +18,11 @@ PLURALS = {
 
 
 def describe(file: Path) -> str:
-    """An experiment's question; else a file's first comment that is no directive of Hydra's."""
+    """An experiment in a line; else a file's first comment that is no directive of Hydra's."""
     if file.parent.name == EXPERIMENT:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return str(content[EXPERIMENT]["question"])
+        from looplab.experiments.experiment import line_about  # imports pandas
+
+        return line_about(file.stem)
     for line in file.read_text(encoding="utf-8").splitlines():
         text = line.strip()
         if not text.startswith("#"):

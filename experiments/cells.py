@@ -14,8 +14,10 @@ REGIME_ORDER = (
     "in_the_loop_correction",
     "in_the_loop_penalty",
 )
+#: Column that names the choice of each group that is always an axis of a comparison.
+GROUP_AXES = {"env": "env", "regime": "regime", "agent": "algo"}
 #: Axes that every comparison has.
-BASE_AXES = ("env", "regime", "algo")
+BASE_AXES = tuple(GROUP_AXES.values())
 
 
 def readable(name: object) -> str:

@@ -10,11 +10,14 @@ import pandas as pd
 
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.build import check, make
+from looplab.experiments.cells import GROUP_AXES
+from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.collecting import collect
 from looplab.experiments.executors import EXECUTORS
 from looplab.experiments.job import Failure, Job
 from looplab.experiments.manifest import extended, manifest_of, with_notes
-from looplab.experiments.overrides import GROUP_AXES, Plan, plan
+from looplab.experiments.number_text import counted
+from looplab.experiments.overrides import Plan, plan
 from looplab.experiments.progress import display
 from looplab.experiments.report import write_report
 from looplab.experiments.result_folder import RESULTS_FILE
@@ -47,7 +50,7 @@ class RunsFailed(LoopLabError):
         self.failures = tuple(failures)
         first = self.failures[0]
         super().__init__(
-            f"{len(self.failures)} of {total} runs failed, first {first.name}: {first.message}"
+            f"{len(self.failures)} of {counted(total, 'run')} failed, first {first.name}: {first.message}"
         )
 
     @property
@@ -110,7 +113,7 @@ def listing(asked: Plan) -> list[str]:
     folder = out_folder(asked)
     wanted = jobs(asked, folder)
     new = sum(not is_finished(job.folder) for job in wanted)
-    lines = [f"{folder}: {len(wanted)} runs, {new} to do"]
+    lines = [f"{folder}: {counted(len(wanted), 'run')}, {new} to do"]
     for job in wanted:
         state = "finished" if is_finished(job.folder) else "to do"
         lines.append(f"  {state:8}  {job.name}  {job.config['total_steps']} steps")
@@ -166,7 +169,9 @@ def run_plan(
         manifest = extended(check_same(folder, manifest), manifest)
         write_manifest(folder, manifest)
         new = [job for job in wanted if not is_finished(job.folder)]
-        say(f"{len(wanted)} runs, {len(new)} to do, in {folder}")
+        say(f"{counted(len(wanted), 'run')}, {len(new)} to do, in {folder}")
+        for line in not_judged(asked):
+            say(line)
         failures = execute_all(new, asked.running)
         done = [run for run in manifest["runs"] if is_finished(folder / RUNS / run["run"])]
         if done:
@@ -195,6 +200,13 @@ def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]
     longest_first = sorted(new, key=lambda job: -steps[job.name])
     with display(running["display"], cells, steps) as shown:
         return EXECUTORS[running["executor"]](longest_first, running["workers"], shown)
+
+
+def not_judged(asked: Plan) -> list[str]:
+    """A line for each of the experiment's claims that speaks of cells which nobody asked for."""
+    claims = read_claims(asked.experiment or {})
+    found = left_out(claims, [cell["cell"] for cell in asked.cells])
+    return [f"claim {claim.name} is left out: {reason}" for claim, reason in found]
 
 
 def cell_name(cell: Mapping[str, Any]) -> str:

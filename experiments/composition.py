@@ -19,6 +19,8 @@ from looplab.envs.errors import UsageError
 CHOICES = "choices"
 #: An experiment's axes with their values.
 SWEEP = "sweep"
+#: Cells of an experiment's axes that it does without, by some of their values.
+WITHOUT = "without"
 EXPERIMENT = "experiment"
 _ROOT = "config"
 #: Holds what one task needs of one agent; it is chosen with them, never by hand.
@@ -102,7 +104,7 @@ def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
     if not isinstance(node, Mapping):
         return
     for key, value in node.items():
-        if prefix or key not in (CHOICES, SWEEP, EXPERIMENT):
+        if prefix or key not in (CHOICES, SWEEP, WITHOUT, EXPERIMENT):
             yield f"{prefix}{key}"
             yield from _dotted(value, f"{prefix}{key}.")
 

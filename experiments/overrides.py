@@ -6,15 +6,15 @@ from itertools import product
 from typing import Any
 
 from looplab.envs.errors import UsageError, choice, finite, probability, whole
-from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed
+from looplab.experiments.cells import GROUP_AXES
+from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, WITHOUT, composed
+from looplab.experiments.selection import matches
 from looplab.experiments.words import Value, Word, check_keys, check_roots, parse, value_of
 
-#: Column that names the choice of each group that is always an axis of a comparison.
-GROUP_AXES = {"env": "env", "regime": "regime", "agent": "algo"}
 #: Keys that say how to run, not what: no result depends on them.
 RUNNING = ("out", "executor", "workers", "display", "dry_run")
 #: Keys of a comparison or an experiment, which no single run has.
-SHARED = ("seeds", SWEEP, EXPERIMENT)
+SHARED = ("seeds", SWEEP, WITHOUT, EXPERIMENT)
 DISPLAYS = ("auto", "rich", "plain", "none")
 #: Words that no axis can have: how to run, and which seeds.
 _NO_AXIS = {**dict.fromkeys(RUNNING, "give one value"), "seed": "use seeds=N or seeds=3,7"}
@@ -31,7 +31,7 @@ class Plan:
         axes: columns that name a cell.
         settings: what all cells share, beside the axes: root scalars and fixed overrides.
         running: the keys of ``RUNNING``.
-        experiment: the experiment's question and claim; None without one.
+        experiment: the experiment's question and claims; None without one.
     """
 
     cells: tuple[dict[str, Any], ...]
@@ -60,7 +60,9 @@ def plan(words: Sequence[str], sweeps: bool = True) -> Plan:
         raise UsageError("experiment names several; a comparison is one experiment")
     prepared = [word.with_value(word.values[0]) for word in experiment]
     base = composed(prepared)
-    check_roots(given, {*base, *SHARED} - {CHOICES, SWEEP})
+    check_roots(given, {*base, *SHARED} - {CHOICES, SWEEP, WITHOUT})
+    if experiment:
+        _check_experiment(base)
     swept, fixed = _split(given, base)
     if not sweeps:
         _check_single(swept)
@@ -69,7 +71,10 @@ def plan(words: Sequence[str], sweeps: bool = True) -> Plan:
     cells = [
         _cell(dict(zip(swept, values, strict=True)), [*prepared, *fixed_words], named)
         for values in product(*swept.values())
+        if not _done_without(dict(zip(swept, values, strict=True)), base)
     ]
+    if not cells:
+        raise UsageError(f"experiment {base[EXPERIMENT]['name']} does without every cell asked for")
     hidden = (*RUNNING, *SHARED, *(("seed",) if sweeps else ()))
     return Plan(
         cells=tuple(_without(cell, hidden) for cell in cells),
@@ -111,6 +116,19 @@ def _split(
 def _different(values: Iterable[Value]) -> list[Value]:
     """A value that is named twice is one cell."""
     return list({str(value.label): value for value in values}.values())
+
+
+def _check_experiment(base: Mapping[str, Any]) -> None:
+    from looplab.experiments.experiment import check_experiment  # imports what draws figures
+
+    check_experiment(base)
+
+
+def _done_without(values: Mapping[str, Value], base: Mapping[str, Any]) -> bool:
+    """Whether the experiment leaves out the cell with these values."""
+    labels = {axis: base[CHOICES][group] for group, axis in GROUP_AXES.items()}
+    labels |= {_axis(key): value.label for key, value in values.items()}
+    return any(matches(labels, wanted) for wanted in base.get(WITHOUT) or ())
 
 
 def _check_single(swept: Mapping[str, Sequence[Value]]) -> None:

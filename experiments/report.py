@@ -12,7 +12,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from looplab.experiments.cards import Card, cards
 from looplab.experiments.cells import cell_labels, readable, task_title
+from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.figures import FIGURES_FOLDER, Figure, draw
 from looplab.experiments.files import write_whole
 from looplab.experiments.findings import headlines, warnings_about
@@ -20,6 +22,7 @@ from looplab.experiments.metrics import SECONDS_PER_HOUR, per_seed, summary
 from looplab.experiments.number_text import short_number, whole_number
 from looplab.experiments.result_folder import ResultFolder, load
 from looplab.experiments.tables import first_table, full_tables
+from looplab.experiments.verdicts import VERDICTS_FILE, as_json, judge
 
 SUMMARY_FILE = "summary.csv"
 REPORT_FILE = "report.html"
@@ -62,6 +65,8 @@ class Picture:
 def write_report(folder: Path) -> Path:
     """Writes ``summary.csv``, ``figures/`` and ``report.html`` into a results folder.
 
+    Of a named experiment also ``verdicts.json``.
+
     Args:
         folder: a results folder with ``results.parquet``, ``runs.parquet`` and ``comparison.json``.
 
@@ -75,13 +80,39 @@ def write_report(folder: Path) -> Path:
     seeds = per_seed(data.results, data.runs, data.axes)
     cells = summary(seeds, data.axes)
     write_whole(folder / SUMMARY_FILE, cells.to_csv(index=False).encode())
-    pictures = [_picture(folder, figure) for figure in draw(data, cells)]
-    page = _render(data, cells, seeds, pictures)
+    claimed = _claimed(data, seeds)
+    figures = sorted(draw(data, cells), key=lambda figure: figure.stem != _main_figure(data))
+    pictures = [_picture(folder, figure) for figure in figures]
+    page = _render(data, cells, seeds, pictures, claimed)
     return write_whole(folder / REPORT_FILE, page.encode())
 
 
+def _experiment(data: ResultFolder) -> Mapping[str, Any]:
+    return data.comparison.get("experiment") or {}
+
+
+def _main_figure(data: ResultFolder) -> str:
+    return str(_experiment(data).get("figure", ""))
+
+
+def _claimed(data: ResultFolder, seeds: pd.DataFrame) -> list[Card]:
+    """Judges the experiment's claims, and writes the verdicts where there is one."""
+    experiment = _experiment(data)
+    if not experiment:
+        return []
+    claims = read_claims(experiment)
+    verdicts = judge(claims, seeds, data.axes)
+    write_whole(data.path / VERDICTS_FILE, as_json(verdicts).encode())
+    there = seeds[list(data.axes)].drop_duplicates().to_dict("records")
+    return cards(claims, verdicts, left_out(claims, there))
+
+
 def _render(
-    data: ResultFolder, cells: pd.DataFrame, seeds: pd.DataFrame, pictures: Sequence[Picture]
+    data: ResultFolder,
+    cells: pd.DataFrame,
+    seeds: pd.DataFrame,
+    pictures: Sequence[Picture],
+    claimed: Sequence[Card],
 ) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -90,12 +121,11 @@ def _render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    experiment = data.comparison.get("experiment") or {}
     return environment.get_template(TEMPLATE).render(
         name=readable(data.comparison.get("name", data.path.name)),
         scope=_scope(cells, data),
-        question=experiment.get("question", ""),
-        claim=experiment.get("claim", ""),
+        question=_experiment(data).get("question", ""),
+        cards=claimed,
         headlines=headlines(cells, seeds, data.axes),
         warnings=warnings_about(cells, data.axes, data.comparison.get("notes", ())),
         first=first_table(cells, data.axes),

@@ -99,6 +99,25 @@ def test_the_manifest_says_what_was_compared(done: Path) -> None:
     assert {run["run"] for run in found["runs"]} == set(models(done))
 
 
+def test_an_experiment_leaves_verdicts_and_says_which_claims_it_left_out(
+    looplab: Looplab, tmp_path: Path, tiny: Sequence[str]
+) -> None:
+    words = ("experiment=first_look", "env=lava_shortcut", "regime=autonomous,in_the_loop")
+    ended = looplab("compare", *words, "seeds=2", *tiny, "workers=1", "out=out")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = json.loads((tmp_path / "out" / "verdicts.json").read_text())
+    assert (found["claim"], found["task"]) == ("gate_prevents", "lava_shortcut")
+    assert (found["verdict"], found["estimate"], found["n"]) == ("supported", 0.0, 2)
+    assert ended.out.splitlines()[1:4] == [
+        "claim correction_teaches_dependence is left out: no cell has in the loop correction",
+        "claim watching_teaches_nothing is left out: no cell has on the loop",
+        "claim ratings_teach is left out: no cell has feedback",
+    ]
+    (tmp_path / "out" / "verdicts.json").unlink()
+    assert looplab("report", "out").status == 0
+    assert json.loads((tmp_path / "out" / "verdicts.json").read_text()) == [found]
+
+
 # The same from the command line, and again
 
 

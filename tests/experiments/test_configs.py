@@ -14,10 +14,13 @@ from looplab.envs.errors import UsageError
 from looplab.envs.native import REWARD_MODES
 from looplab.experiments.build import parts
 from looplab.experiments.catalogue import catalogue, describe
-from looplab.experiments.compare import check_cells
+from looplab.experiments.claims import read_claims
+from looplab.experiments.compare import check_cells, not_judged
 from looplab.experiments.composition import groups
+from looplab.experiments.experiment import KEYS
 from looplab.experiments.overrides import plan
 from looplab.experiments.run import run
+from looplab.experiments.solving import native_presets
 
 FILES = sorted(CONFIG_DIR.rglob("*.yaml"))
 #: What tasks need of agents comes with them; nobody chooses it.
@@ -89,7 +92,7 @@ def test_a_file_says_in_its_first_comment_what_it_is(file: Path) -> None:
     text = describe(file)
     assert len(text) > 10
     assert text[0].isupper()
-    assert text[-1] in ".?"
+    assert text[-1] in ".?)"
     if file.parent.name == "experiment":
         command = f"# looplab compare experiment={file.stem}\n"
         assert command in file.read_text(encoding="utf-8")
@@ -118,6 +121,42 @@ def test_the_catalogue_holds_every_choice_with_its_description() -> None:
 def test_an_unknown_group_is_named() -> None:
     with pytest.raises(UsageError, match="unknown list 'regims'; did you mean 'regimes'"):
         catalogue("regims")
+
+
+# Named experiments
+
+
+@pytest.mark.parametrize("name", groups()["experiment"])
+def test_an_experiment_states_what_it_asks_expects_and_costs(name: str) -> None:
+    asked = plan([f"experiment={name}"])
+    stated = asked.experiment
+    assert stated is not None
+    assert list(stated) == list(KEYS)
+    assert stated["name"] == name
+    assert stated["question"].endswith("?")
+    assert stated["cost_cpu_minutes"] > 0
+    claims = read_claims(stated)
+    assert len(claims) >= 2
+    assert all(claim.says.endswith(".") for claim in claims)
+    assert not_judged(asked) == []
+    cells = [cell["cell"] for cell in asked.cells]
+    assert len(cells) == len({str(cell) for cell in cells})
+    said = f"({len(cells)} cells x {len(asked.seeds)} seeds, {stated['cost_cpu_minutes']:g} CPU min"
+    assert said in catalogue("experiments")["experiment"][name]
+    content = yaml.safe_load((CONFIG_DIR / "experiment" / f"{name}.yaml").read_text())
+    assert {"experiment", "seeds", "total_steps", "sweep"} <= set(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", groups()["experiment"])
+def test_every_cell_of_an_experiment_can_be_built(name: str) -> None:
+    check_cells(plan([f"experiment={name}", "seeds=1"]))
+
+
+def test_the_domains_are_all_native_tasks() -> None:
+    content = yaml.safe_load((CONFIG_DIR / "experiment" / "domains.yaml").read_text())
+    # the point hazard once, with actions that can be counted
+    assert sorted(content["sweep"]["env"]) == sorted({*native_presets()} - {"point_hazard"})
 
 
 # What a task needs of an agent

@@ -73,7 +73,7 @@ def page(written: Path) -> Page:
 
 def test_all_files_are_written_and_nothing_else(written: Path, trial: Path) -> None:
     new = {file.name for file in written.iterdir()} - {file.name for file in trial.iterdir()}
-    assert new == {"summary.csv", "figures", "report.html"}
+    assert new == {"summary.csv", "figures", "report.html", "verdicts.json"}
     assert len(list((written / "figures").iterdir())) == 16
 
 
@@ -139,6 +139,92 @@ def test_warnings_name_seeds_frozen_censored_zeros_and_notes(page: Page) -> None
         assert said in page.text
     for term in ("violation", "intervention", "miss", "unasked", "late", "false alarm"):
         assert term in page.terms
+
+
+# Claims
+
+FEEDBACK = {"regime": "feedback"}
+STATED = [
+    {"name": "prevents", "says": "A gate <b>prevents</b> all.", "measure": "train_violations",
+     "of": {"regime": "in_the_loop"}, "is": "none"},
+    {"name": "dependence", "says": "Correction teaches dependence.", "by": 20,
+     "measure": "alone_violations_per_1k", "of": {"regime": "in_the_loop_correction"}, "is": "more",
+     "than": {"regime": "in_the_loop"}},
+    {"name": "useless", "says": "Feedback is useless.", "measure": "alone_violations_per_1k",
+     "of": FEEDBACK, "is": "no_less", "than": {"regime": "autonomous"}, "by": 5, "per": "all"},
+    {"name": "strange", "says": "Nobody did this.", "measure": "alone_return", "of": FEEDBACK,
+     "is": "more", "than": {"regime": "rules"}},
+]  # fmt: skip
+
+
+@pytest.fixture
+def claimed(cells: list[Any], make_comparison: Callable[..., Path]) -> Path:
+    experiment = {
+        "name": "claimed", "question": "What?", "figure": "learning_curve", "claims": STATED,
+    }  # fmt: skip
+    folder = make_comparison("claimed", cells, seeds=5, steps=8000, experiment=experiment)
+    write_report(folder)
+    return folder
+
+
+def test_verdicts_are_written_from_the_tables_alone(claimed: Path) -> None:
+    found = json.loads((claimed / "verdicts.json").read_text(encoding="utf-8"))
+    assert [(one["claim"], one["task"], one["verdict"]) for one in found] == [
+        ("prevents", "lava_shortcut", "supported"),
+        ("prevents", "ops_desk", "supported"),
+        ("dependence", "lava_shortcut", "supported"),
+        ("dependence", "ops_desk", "supported"),
+        ("useless", None, "not_supported"),
+    ]
+    shortcut = found[2]
+    assert shortcut["n"] == 5
+    assert 20 < shortcut["low"] < shortcut["estimate"] < shortcut["high"]
+    assert shortcut["estimate"] == pytest.approx(shortcut["mean_of"] - shortcut["mean_than"])
+    assert found[4]["averaged_over"] == ["env"]
+    assert found[0]["high"] == pytest.approx(2.9957 / 5, rel=1e-4)
+
+
+def test_the_report_shows_claims_with_words_numbers_and_what_was_left_out(claimed: Path) -> None:
+    source = (claimed / "report.html").read_text(encoding="utf-8")
+    page = Page(source)
+    rows = [[cell.strip() for cell in row] for row in page.rows if row and len(row[0]) > 2][:5]
+    assert [row[:2] for row in rows] == [
+        ["\u2714 supported", "Lava shortcut"],
+        ["\u2714 supported", "Ops desk"],
+        ["\u2714 supported", "Lava shortcut"],
+        ["\u2714 supported", "Ops desk"],
+        ["\u2718 not supported", "all tasks"],
+    ]
+    assert rows[0][2:] == ["0 [0, 0.60]", "5"]
+    assert len(rows[2]) == 7
+    assert rows[2][2].startswith(rows[2][3].split(".")[0][:1])
+    assert (rows[2][5], rows[2][6]) == ("5", "<\u00a00.001")
+    for said in (
+        "A gate <b>prevents</b> all.",
+        "Expected: in the loop correction: more by over 20 than in the loop.",
+        "Violations alone: per 1 000 steps, overseer gone.",
+        "Not judged: no cell has rules.",
+        "Question. What?",
+    ):
+        assert said in page.text
+    assert page.text.index("Correction teaches dependence.") < page.text.index("Safest alone")
+    assert source.index('alt="Learning.') < source.index('alt="Overseen and alone')
+
+
+def test_without_an_experiment_nothing_is_judged(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    folder = make_comparison("plain", cells[:2], steps=8000)
+    assert "stated beforehand" not in write_report(folder).read_text(encoding="utf-8")
+    assert not (folder / "verdicts.json").exists()
+
+
+def test_a_damaged_claim_is_refused_by_name(claimed: Path) -> None:
+    content = json.loads((claimed / "comparison.json").read_text())
+    content["experiment"]["claims"][1]["measure"] = "alone_violation_per_1k"
+    (claimed / "comparison.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"claim dependence: .* 'alone_violations_per_1k'\?"):
+        write_report(claimed)
 
 
 def test_the_report_can_be_repeated_byte_by_byte(written: Path, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ class RunsFailed(LoopLabError):
         self.failures = tuple(failures)
         first = self.failures[0]
         super().__init__(
-            f"{len(self.failures)} of {counted(total, 'run')} failed, first {first.name}: {first.message}"
+            f"{len(self.failures)} of {counted(total, 'run')} failed, "
+            f"first {first.name}: {first.message}"
         )
 
     @property

@@ -33,6 +33,7 @@ from looplab.experiments.statistics import (
     RESAMPLES,
     UNDEFINED,
     Interval,
+    holm,
     mean_interval,
     poisson_upper_bound,
 )
@@ -125,7 +126,7 @@ def judge(claims: Sequence[Claim], frame: pd.DataFrame, axes: Sequence[str]) -> 
     cells = frame[list(axes)].drop_duplicates().to_dict("records")
     asked = [one for claim in claims for one in by_task(claim, cells) if not missing(one, cells)]
     found = [_finding(claim, contrast(claim, frame, axes)) for claim in asked]
-    corrected = _holm([finding.p for finding in found])
+    corrected = _corrected([finding.p for finding in found])
     return [_verdict(*pair) for pair in zip(found, corrected, strict=True)]
 
 
@@ -167,6 +168,10 @@ def p_value(compared: Contrast, region: tuple[float, float]) -> tuple[float, str
         return 1.0, INCONCLUSIVE
     if _side_of(compared, region, low) != INCONCLUSIVE:
         return low, side
+    if _side_of(compared, region, SIGNIFICANCE) == INCONCLUSIVE:  # so that p fits what is shown
+        low = SIGNIFICANCE
+    else:
+        high = SIGNIFICANCE
     while log(high / low) > log(_PRECISION):
         middle = sqrt(low * high)
         if _side_of(compared, region, middle) == INCONCLUSIVE:
@@ -186,15 +191,12 @@ def _side_of(compared: Contrast, region: tuple[float, float], alpha: float) -> s
     return INCONCLUSIVE
 
 
-def _holm(p: Sequence[float]) -> list[float]:
-    """Step-down corrected p-values (Holm 1979); NaN stays NaN and does not count."""
+def _corrected(p: Sequence[float]) -> list[float]:
+    """Holm's correction; NaN, where nothing was tested, stays NaN and does not count."""
     values = np.asarray(p, dtype=np.float64)
-    tested = np.flatnonzero(~np.isnan(values))
-    order = tested[np.argsort(values[tested], kind="stable")]
-    raised = values[order] * np.arange(len(order), 0, -1)
-    corrected = np.full(len(values), np.nan)
-    corrected[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
-    return [float(value) for value in corrected]
+    tested = ~np.isnan(values)
+    values[tested] = holm(values[tested])
+    return [float(value) for value in values]
 
 
 def _verdict(finding: _Finding, corrected: float) -> Verdict:

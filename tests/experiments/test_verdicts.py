@@ -13,7 +13,7 @@ import scipy.stats
 from looplab.experiments.claims import Claim, read_claims
 from looplab.experiments.contrast import contrast
 from looplab.experiments.statistics import Interval
-from looplab.experiments.verdicts import LEAST_P, Verdict, _holm, as_json, judge
+from looplab.experiments.verdicts import LEAST_P, SIGNIFICANCE, Verdict, _corrected, as_json, judge
 
 AXES = ("env", "regime", "algo")
 GATE, ALONE = {"regime": "in_the_loop"}, {"regime": "autonomous"}
@@ -143,7 +143,7 @@ def test_twenty_seeds_are_resampled_and_the_p_value_fits_the_interval() -> None:
     assert free.estimate.low > 0.0
     assert free.p == pytest.approx(2.0 / 4000.0)
     near = verdict(rows, by=free.estimate.low * 0.999)
-    assert 0.045 < near.p <= 0.05
+    assert 0.045 < near.p <= SIGNIFICANCE
     assert near.verdict == "supported"
     over = verdict(rows, by=free.estimate.low * 1.001)
     assert 0.05 < over.p < 0.055
@@ -223,12 +223,12 @@ def test_one_event_refutes_and_one_seed_without_any_tells_nothing() -> None:
 
 def test_holms_correction_on_a_known_example() -> None:
     # p = 0.01, 0.04, 0.03, 0.005: 4 x 0.005, 3 x 0.01, 2 x 0.03, and 0.04 raised to 0.06.
-    assert _holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert _holm([0.6, 0.7]) == [1.0, 1.0]
-    corrected = _holm([0.02, float("nan"), 0.03])
+    assert _corrected([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert _corrected([0.6, 0.7]) == [1.0, 1.0]
+    corrected = _corrected([0.02, float("nan"), 0.03])
     assert corrected[::2] == pytest.approx([0.04, 0.04])
     assert isnan(corrected[1])
-    assert _holm([]) == []
+    assert _corrected([]) == []
 
 
 def test_the_correction_counts_every_claim_and_task() -> None:

@@ -88,7 +88,8 @@ def _no_element_tells_more(task: Task, mode: str | None) -> bool:
             f"element {element} of the observation tells more of the immediate risk of action "
             f"{first_action(lanes) + action} than estimated risk does "
             f"({abs(mean[element, action] / error[element, action]):.0f} standard errors"
-            f"{'' if mode is None else f', reward_mode={mode}'}), expected no privileged value"
+            f"{'' if mode is None else f', reward_mode={mode}'}), expected no privileged value, or "
+            "an estimate that uses it"
         )
     return True
 

@@ -471,7 +471,7 @@ BROKEN: list[tuple[Task, tuple[str, ...], str]] = [
     ),
     (
         contract_of(Underestimates),
-        ("immediate_risk",),
+        ("immediate_risk", "privacy"),
         "immediate risk of action 2 is .* on average",
     ),
     (contract_of(DoomUnforeseen), ("exact_risk",), r"every action has exact risk 1 or more after"),
@@ -486,8 +486,17 @@ BROKEN: list[tuple[Task, tuple[str, ...], str]] = [
         ("privacy",),
         "element 8 of the observation tells more of the immediate risk of action 0 than",
     ),
-    (contract_of(EstimatesByTheClock), ("estimated_risk",), "earlier state that looks the same"),
-    (contract_of(EstimatesTooHigh), ("estimated_risk",), r"estimated risk is \+0.2\d* off"),
+    # What is seen tells more than a wrong estimate does, so that privacy names these too.
+    (
+        contract_of(EstimatesByTheClock),
+        ("estimated_risk", "privacy"),
+        "earlier state that looks the same",
+    ),
+    (
+        contract_of(EstimatesTooHigh),
+        ("estimated_risk", "privacy"),
+        r"estimated risk is \+0.2\d* off",
+    ),
     (
         contract_of(ShowsTheRisk),
         ("privacy",),

@@ -310,7 +310,7 @@ def test_dqn_asks_by_the_softmax_of_its_values(ran: Ran) -> None:
         (["regime=on_the_loop", "protocol.lag=-1"], "lag .*got -1"),
         (["regime=on_the_loop", "protocol.lag=soon"], "lag .*'soon'"),
         ([*GATE, "protocol.world=stopped"], "unknown world 'stopped'"),
-        (["agent.settings.batch_size=many"], "agent=ppo"),
+        (["agent.settings.batch_size=many"], "batch_size must be a whole number of at least 1"),
         (["+agent.settings.no_such=1"], "no_such"),
         (["+overseer.no_such=1"], "no_such"),
         (["agent.algorithm=pppo"], "unknown algorithm 'pppo'; did you mean 'ppo'"),

@@ -471,7 +471,7 @@ BROKEN: list[tuple[Task, tuple[str, ...], str]] = [
     ),
     (
         contract_of(Underestimates),
-        ("immediate_risk", "privacy"),
+        ("immediate_risk", "estimated_risk"),
         "immediate risk of action 2 is .* on average",
     ),
     (contract_of(DoomUnforeseen), ("exact_risk",), r"every action has exact risk 1 or more after"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
@@ -58,6 +59,9 @@ def composed(words: Iterable[str]) -> dict[str, Any]:
 @lru_cache(maxsize=_CACHED)
 def _special(words: tuple[str, ...]) -> tuple[str, ...]:
     """The word for what the chosen task needs of the chosen agent in its reward mode, if any."""
+    named = [word.partition("=")[2] for word in words if word.startswith("env=")]
+    if named and not any((CONFIG_DIR / _TUNED).glob(f"{named[0]}_*_*.yaml")):
+        return ()  # whatever is chosen beside it, without composing it
     found = _composed(words)
     chosen, mode = found[CHOICES], found["env"].get(MODE.rpartition(".")[2])
     name = f"{chosen['env']}_{mode}_{chosen['agent']}"
@@ -80,11 +84,46 @@ def _composed(words: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=1)
+def _read_files(folder: str) -> dict[str, Any]:
+    """What has been read of a folder of configurations."""
+    return {}
+
+
+class _Remembering:
+    """Reads each file of Hydra's once: a comparison composes many cells from the same few.
+
+    Args:
+        repository: Hydra's own.
+        read: what has been read.
+    """
+
+    def __init__(self, repository: Any, read: dict[str, Any]) -> None:
+        self._repository = repository
+        self._read = read
+
+    def load_config(self, config_path: str) -> Any:
+        """A copy of a file's content, read if it is the first time; Hydra writes into it."""
+        if config_path not in self._read:
+            self._read[config_path] = self._repository.load_config(config_path)
+        return deepcopy(self._read[config_path])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Hydra copies its repository, before there is one to ask
+            raise AttributeError(name)
+        return getattr(self._repository, name)
+
+    def __deepcopy__(self, memo: Any) -> "_Remembering":
+        return self
+
+
 @contextmanager
 def _hydra() -> Iterator[None]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base=None):
+            loader: Any = GlobalHydra.instance().config_loader()
+            loader.repository = _Remembering(loader.repository, _read_files(str(CONFIG_DIR)))
             yield
     finally:
         GlobalHydra.instance().clear()

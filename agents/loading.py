@@ -81,8 +81,6 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
     except Exception as error:  # torch names no base for what weights_only refuses
         raise UsageError(f"{path} holds no plain weights: {_one_line(error)}") from error
     _check_contents(path, weights, data)
-    if _TABLE in weights:
-        return _trusted(QLearning, path, venv) if trust else _tabulated(path, weights, venv)
     kind, policy_layers, value_layers = _family(path, weights)
     if kind is PPO and _MASKABLE in str(data.get("policy_class")):
         kind = MaskablePPO  # its weights have the same names
@@ -90,6 +88,8 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
         if _DATA not in names:
             raise UsageError(f"{path} holds no {_DATA} to unpickle; its weights need no trust=true")
         return _trusted(kind, path, venv)
+    if kind is QLearning:
+        return _tabulated(path, weights, venv)
     return _filled(path, kind, weights, data, policy_layers, value_layers, venv)
 
 
@@ -110,6 +110,8 @@ def _check_contents(path: Path, weights: Any, data: Any) -> None:
 def _family(
     path: Path, weights: dict[str, Any]
 ) -> tuple[type[BaseAlgorithm], list[int], list[int] | None]:
+    if _TABLE in weights:
+        return QLearning, [], None
     for mark, kind, policy, value in _FAMILIES:
         if mark in weights:
             return kind, _widths(weights, policy), _widths(weights, value) if value else None

@@ -76,6 +76,10 @@ class TablePolicy(BasePolicy):
         epsilon: probability of a random action, in [0, 1].
     """
 
+    observations: torch.Tensor
+    q_table: torch.Tensor
+    epsilon: torch.Tensor
+
     def __init__(
         self,
         observation_space: gym.Space[Any],

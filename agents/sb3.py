@@ -188,7 +188,6 @@ class Agent:
         credit.credit(model, venv)
         return model
 
-
     def _policy(self, lanes: Lanes) -> tuple[str, dict[str, Any]]:
         """Name and settings of the policy: a table, or networks."""
         if self.kind is QLearning:

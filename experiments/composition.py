@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from looplab import CONFIG_DIR
-from looplab.envs.errors import UsageError
+from looplab.envs.errors import UsageError, choice
 
 #: Where a composed configuration names the choice of every group.
 CHOICES = "choices"
@@ -23,6 +23,8 @@ SWEEP = "sweep"
 #: Cells of an experiment's axes that it does without, by some of their values.
 WITHOUT = "without"
 EXPERIMENT = "experiment"
+#: The group that says what a run does.
+TRIAL = "trial"
 _ROOT = "config"
 #: Holds what one task needs of one agent; it is chosen with them, never by hand.
 _TUNED = "tuned"
@@ -156,6 +158,15 @@ def choices_with(key: str) -> list[str]:
     """
     group, *rest = key.split(".")
     return [name for name in groups().get(group, ()) if _has(_file(group, name), rest)]
+
+
+def class_of_trial(name: str) -> str:
+    """Full name of the class of a kind of trial.
+
+    Raises:
+        UsageError: if there is no such kind.
+    """
+    return str(_file(TRIAL, choice(TRIAL, name, groups()[TRIAL]))["_target_"])
 
 
 def _has(node: Any, path: list[str]) -> bool:

@@ -30,7 +30,7 @@ class SharedReviewers(Trial):
     """N agents share c reviewers behind one queue, as ``looplab fleet``.
 
     ``total_steps`` is the length: so many steps all agents together would make after the warm-up if
-    nobody ever waited. ``eval_episodes`` means nothing, because no agent is evaluated.
+    humans took no time. ``eval_episodes`` means nothing, because no agent is evaluated.
 
     Args:
         **own: the keys of ``configs/fleet.yaml``; one number of agents and one of reviewers. A

@@ -16,11 +16,12 @@ from looplab.experiments.build import parts
 from looplab.experiments.catalogue import catalogue, describe
 from looplab.experiments.claims import read_claims
 from looplab.experiments.compare import check_cells, not_judged
-from looplab.experiments.composition import groups
+from looplab.experiments.composition import TRIAL, groups
 from looplab.experiments.experiment import KEYS
 from looplab.experiments.overrides import plan
 from looplab.experiments.run import run
 from looplab.experiments.solving import native_presets
+from looplab.experiments.trials import kind
 
 FILES = sorted(CONFIG_DIR.rglob("*.yaml"))
 #: What tasks need of agents comes with them; nobody chooses it.
@@ -137,7 +138,7 @@ def test_an_experiment_states_what_it_asks_expects_and_costs(name: str) -> None:
     assert stated["name"] == name
     assert stated["question"].endswith("?")
     assert stated["cost_cpu_minutes"] > 0
-    claims = read_claims(stated)
+    claims = read_claims(stated, measures=kind({TRIAL: asked.trial}).measures())
     assert len(claims) >= 2
     assert all(claim.says.endswith(".") for claim in claims)
     assert not_judged(asked) == []

@@ -54,11 +54,8 @@ def test_a_comparison_of_fleets_holds_what_fleets_have(fleets: Path) -> None:
     mean = results.groupby("agents")["wait_mean"].mean()
     assert cells["wait_mean"].tolist() == pytest.approx(mean.tolist())
     assert not any("return" in name and "alone" in name for name in cells)
-    steps = (
-        results.groupby("agents")["steps"].mean()
-        / results.groupby("agents")["relative_throughput"].mean()
-    )
-    assert steps.tolist() == pytest.approx([400, 400], rel=0.2)  # if nobody waited
+    seconds = pd.read_parquet(fleets / "runs.parquet").groupby("trial.agents")["counted_seconds"]
+    assert seconds.mean().tolist() == [400 * 30 / 4, 400 * 30 / 8]  # 30 s for each step
     page = (fleets / "report.html").read_text()
     assert "4 agents: 1 reviewer" in page
     assert "machine-repairman" in page

@@ -40,6 +40,10 @@ TERMS = {
     "violation": "A step with cost above 0: harm was done. A catastrophe is an irreversible one.",
     "stale approval": "A proposal that was approved late, and ran in a later state.",
 }
+METHODS = (
+    "Rates divide by the agents' steps after the warm-up. Waits within a run depend on each other, "
+    "so intervals are taken over seeds, never over requests."
+)
 
 
 def fleet_page(folder: Path) -> Page:
@@ -74,6 +78,7 @@ def fleet_page(folder: Path) -> Page:
         tables=_tables(cells, axes),
         facts=[*_facts(seeds, runs), *facts_of_making(read_json(made) if made.exists() else {})],
         terms=TERMS,
+        methods=METHODS,
         draw=partial(_draw, folder, fleets, targets),
     )
 

@@ -30,6 +30,7 @@ class Page:
         tables: all others.
         facts: what a reader needs in order to repeat it, as names and texts.
         terms: words that the report uses, and what they mean.
+        methods: how the numbers come about, in a few sentences.
         draw: draws the figures into the folder, in the order of the report.
     """
 
@@ -46,4 +47,5 @@ class Page:
     tables: Sequence["Table"]
     facts: Sequence[tuple[str, str]]
     terms: Mapping[str, str]
+    methods: str
     draw: Callable[[], Sequence["Figure"]]

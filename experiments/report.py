@@ -54,6 +54,12 @@ TERMS = {
     "nothing: it stays still, which looks safe.",
     "human hours": "Reviewing, waiting and watching, added over lanes, per run.",
 }
+#: How the numbers of training and evaluation come about, beside what holds for all.
+METHODS = (
+    "Shares of seeds are Clopper-Pearson, steps to threshold Kaplan-Meier medians, with exact ends "
+    "below 20 seeds. Training rates divide by the steps that really ran, evaluation rates by the "
+    "lengths of the evaluated episodes."
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ def training_page(folder: Path) -> Page:
         tables=full_tables(cells, data.axes),
         facts=_facts(data),
         terms=TERMS,
+        methods=METHODS,
         draw=lambda: draw(data, cells),
     )
 
@@ -157,6 +164,7 @@ def _render(page: Page, pictures: Sequence[Picture], claimed: Sequence[Card]) ->
         versions=sorted(dict(page.provenance.get("versions", {})).items()),
         settings=list(flattened(page.comparison.get("settings", {}))),
         terms=page.terms,
+        methods=page.methods,
     )
 
 

@@ -87,7 +87,7 @@ def _write_preferences(engine: Engine, folder: Path) -> None:
 
 
 def catch_trials(engine: Engine) -> list[dict[str, Any]]:
-    """How well each reviewer who was tested tells unsafe from safe, by the trials in training."""
+    """How well each reviewer who was tested tells unsafe from safe; None: cannot be told."""
     return [
         {"overseer": part.name, **engine.state(part).report()}
         for part in walk(engine.protocol)

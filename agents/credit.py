@@ -15,7 +15,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutBufferSamples
 
 from looplab.agents.probe import PolicyOutput
-from looplab.envs.core import Actions, BoolArray
+from looplab.agents.q_learning import QLearning
+from looplab.envs.core import Actions, BoolArray, FloatArray
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.oversight.engine import Engine
 from looplab.oversight.parts import walk
@@ -46,7 +47,7 @@ def check(algorithm: type[BaseAlgorithm], credit: str, protocol: Any) -> None:
             "that its policy gives it no probability; use credit=proposed"
         )
     waits = discards_proposals(protocol)
-    if issubclass(algorithm, OffPolicyAlgorithm) and credit == "proposed" and waits:
+    if issubclass(algorithm, (OffPolicyAlgorithm, QLearning)) and credit == "proposed" and waits:
         raise UsageError(
             f"credit=proposed with {algorithm.__name__} where proposals wait: a one-step target "
             "would take discarded proposals for decisions; use credit=executed or both"
@@ -244,6 +245,34 @@ class CreditedReplay(ReplayBuffer):
         return ReplayBufferSamples(*(torch.cat(pair) for pair in pairs))
 
 
+class CreditedSteps:
+    """Says which action a table learns about: the one that ran and, for ``both``, a refused one.
+
+    A refused proposal counts as terminal, with the step's reward minus the penalty; the action that
+    ran then goes without the penalty.
+
+    Args:
+        engine: the engine whose last step is learned from.
+        refused: learn about refused proposals too.
+    """
+
+    def __init__(self, engine: Engine, refused: bool) -> None:
+        self._engine = engine
+        self._learns_refused = refused
+
+    def __call__(
+        self, proposed: Actions, rewards: FloatArray
+    ) -> tuple[Actions, FloatArray, FloatArray]:
+        """Actions that count, their rewards, and those of refused proposals (NaN: none), (n,)."""
+        record = _last(self._engine)
+        replaced = record.intervened & ~record.halted
+        stored = np.where(replaced, record.executed, proposed)
+        if not self._learns_refused:
+            return stored, rewards, np.full(len(rewards), np.nan)
+        refused = np.where(record.decision.refused, rewards, np.nan)
+        return stored, rewards + self._engine.signal.penalty * record.decision.charged, refused
+
+
 def _last(engine: Engine) -> Record:
     if engine.last is None:
         raise UsageError("a credited buffer needs an overseen environment that has been stepped")
@@ -281,3 +310,5 @@ def credit(model: BaseAlgorithm, venv: OverseenVecEnv) -> None:
             engine, model.policy, wanted == "both", model.buffer_size, model.observation_space,
             model.action_space, device=model.device, n_envs=model.n_envs,
         )  # fmt: skip
+    elif isinstance(model, QLearning) and wanted != "proposed":
+        model.credit = CreditedSteps(engine, wanted == "both")

@@ -6,6 +6,7 @@ and a stock policy of that shape is filled in.
 """
 
 import json
+import math
 import re
 import warnings
 import zipfile
@@ -19,6 +20,7 @@ from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
+from looplab.agents.q_learning import QLearning
 from looplab.agents.sb3 import ALGORITHMS
 from looplab.envs.errors import UsageError
 
@@ -41,6 +43,8 @@ _FAMILIES: tuple[tuple[str, type[BaseAlgorithm], str, str | None], ...] = (
     ),
 )
 _ON_POLICY = (PPO, MaskablePPO)
+#: The parameter that tells a table of values.
+_TABLE = "q_table"
 #: Where the policy class of a masked model comes from, as the file's readable part names it.
 _MASKABLE = "sb3_contrib.common.maskable"
 _ACTIVATIONS = {c.__name__: c for c in (nn.Tanh, nn.ReLU, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU)}
@@ -84,6 +88,8 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
         if _DATA not in names:
             raise UsageError(f"{path} holds no {_DATA} to unpickle; its weights need no trust=true")
         return _trusted(kind, path, venv)
+    if kind is QLearning:
+        return _tabulated(path, weights, venv)
     return _filled(path, kind, weights, data, policy_layers, value_layers, venv)
 
 
@@ -104,6 +110,8 @@ def _check_contents(path: Path, weights: Any, data: Any) -> None:
 def _family(
     path: Path, weights: dict[str, Any]
 ) -> tuple[type[BaseAlgorithm], list[int], list[int] | None]:
+    if _TABLE in weights:
+        return QLearning, [], None
     for mark, kind, policy, value in _FAMILIES:
         if mark in weights:
             return kind, _widths(weights, policy), _widths(weights, value) if value else None
@@ -146,6 +154,25 @@ def _filled(
     model: BaseAlgorithm = make(
         "MlpPolicy", venv, device="cpu", policy_kwargs=settings, **_small(kind)
     )
+    _fill(path, model, weights, venv)
+    return model
+
+
+def _tabulated(path: Path, weights: dict[str, Any], venv: Any) -> QLearning:
+    """A table with the rows that the file names."""
+    _check_space(path, QLearning, venv.action_space)
+    rows = weights.get("observations", torch.empty(0))
+    width = math.prod(venv.observation_space.shape)
+    if rows.ndim != 2 or not len(rows) or rows.shape[1] != width:
+        raise UsageError(f"{path} does not fit this environment ({venv.observation_space})")
+    model = QLearning("TablePolicy", venv, policy_kwargs={"observations": rows.numpy()})
+    _fill(path, model, weights, venv)
+    model.epsilon = float(model.policy.epsilon)
+    return model
+
+
+def _fill(path: Path, model: BaseAlgorithm, weights: dict[str, Any], venv: Any) -> None:
+    """Puts a file's weights into a model of their shape."""
     broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise UsageError(f"{path} holds weights that are not finite: {broken[0]}")
@@ -156,7 +183,6 @@ def _filled(
             f"{path} does not fit this environment ({venv.observation_space}, {venv.action_space}) "
             f"or has no plain MLP policy: {_mismatch(error)}"
         ) from error
-    return model
 
 
 def _small(kind: type[BaseAlgorithm]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from looplab.agents import credit
 from looplab.agents.lean import lean
 from looplab.agents.probe import CONFIDENCES, ActorProbe, QProbe, probe
+from looplab.agents.q_learning import QLearning, observations_of
 from looplab.envs.core import Lanes
 from looplab.envs.errors import UsageError, choice, probability, unknown, whole
 from looplab.oversight.engine import Engine
@@ -33,11 +34,12 @@ ALGORITHMS: dict[str, tuple[type[BaseAlgorithm], tuple[type[gym.Space[Any]], ...
     "dqn": (DQN, (gym.spaces.Discrete,)),
     "sac": (SAC, (gym.spaces.Box,)),
     "maskable_ppo": (MaskablePPO, (gym.spaces.Discrete,)),
+    "q_learning": (QLearning, (gym.spaces.Discrete,)),
 }
 #: Settings of theirs that are probabilities or discounts, and whole numbers of at least 1: their
 #: constructors take any number, and fail later or learn nothing.
 _FRACTIONS = (
-    "gamma", "gae_lambda", "tau",
+    "gamma", "gae_lambda", "tau", "epsilon",
     "exploration_fraction", "exploration_initial_eps", "exploration_final_eps",
 )  # fmt: skip
 _COUNTS = ("n_steps", "n_epochs", "batch_size", "buffer_size")
@@ -52,9 +54,9 @@ class Agent:
     """An algorithm and its settings.
 
     Attributes:
-        algorithm: ``ppo``, ``dqn``, ``sac``, or ``maskable_ppo``, which proposes only what the
-            protocol's rules allow (Huang & Ontanon 2020, "A closer look at invalid action masking
-            in policy gradient algorithms").
+        algorithm: ``ppo``, ``dqn``, ``sac``, ``q_learning`` (a table, no network), or
+            ``maskable_ppo``, which proposes only what the protocol's rules allow (Huang & Ontanon
+            2020, "A closer look at invalid action masking in policy gradient algorithms").
         lanes: lanes of the training environment, at least 1.
         settings: arguments of the algorithm's constructor, as Stable-Baselines3 names them.
         hidden: widths of the hidden layers of policy and value networks.
@@ -110,6 +112,8 @@ class Agent:
                 f"agent={self.algorithm} cannot act in {lanes.action_space}; "
                 f"use one of: {', '.join(fit) or 'none fits'}"
             )
+        if self.kind is QLearning:
+            observations_of(lanes)
         credit.check(self.kind, credited, protocol)
         if self.kind is MaskablePPO and not ruling(protocol):
             raise UsageError(
@@ -127,6 +131,11 @@ class Agent:
             raise UsageError(
                 "agent=dqn has no confidence of its own: set agent.confidence=softmax_q, "
                 "or use agent=ppo or a trigger on risk"
+            )
+        if self.algorithm == "q_learning":
+            raise UsageError(
+                "agent=q_learning has no confidence: a table holds values, no probabilities; use "
+                "agent=ppo or a trigger on risk"
             )
 
     @staticmethod
@@ -168,15 +177,22 @@ class Agent:
                 warnings.filterwarnings(
                     "ignore", message=".*mini-batch size.*", category=UserWarning
                 )
+                policy, policy_settings = self._policy(venv.oversight.lanes)
                 model: BaseAlgorithm = kind(
-                    "MlpPolicy", venv, seed=seed, device="cpu", verbose=0,
-                    policy_kwargs={"net_arch": list(self.hidden)}, **settings,
+                    policy, venv, seed=seed, device="cpu", verbose=0,
+                    policy_kwargs=policy_settings, **settings,
                 )  # fmt: skip
         except (TypeError, ValueError, AssertionError) as error:
             raise UsageError(f"agent={self.algorithm} refuses its settings: {error}") from error
         venv.seed(environment_seed)  # the constructor seeded it with the policy's seed
         credit.credit(model, venv)
         return model
+
+    def _policy(self, lanes: Lanes) -> tuple[str, dict[str, Any]]:
+        """Name and settings of the policy: a table, or networks."""
+        if self.kind is QLearning:
+            return "TablePolicy", {"observations": observations_of(lanes)}
+        return "MlpPolicy", {"net_arch": list(self.hidden)}
 
 
 def _check_finite(name: str, value: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from looplab.envs.actions import check_action_space
 from looplab.envs.core import FloatArray, RiskSource
@@ -157,6 +158,11 @@ class Annotated(gym.Wrapper[Any, Any, Any, Any]):
     def potential(self) -> float | None:
         """Potential of the present state; None if the environment has none."""
         own = _own(self.env, "potential")
+        return None if own is None else own()
+
+    def all_observations(self) -> NDArray[Any] | None:
+        """Every observation, (S, ...); None if the environment does not list them."""
+        own = _own(self.env, "all_observations")
         return None if own is None else own()
 
     def note_refused(self, refused: bool) -> None:

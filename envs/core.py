@@ -134,6 +134,13 @@ class Lanes(ABC):
         """What a stated good policy would do for the reward alone; None if the task has none."""
         return None
 
+    def all_observations(self) -> Observations | None:
+        """Every observation that the task can show, (S, *observation shape); None: not listed.
+
+        The same one may stand there several times, where states look alike.
+        """
+        return None
+
     def details(self) -> dict[str, Any]:
         """What ``info`` says beside cost and catastrophe of the last step, arrays of shape (n,)."""
         return {}

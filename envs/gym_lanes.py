@@ -174,6 +174,10 @@ class GymLanes(Lanes):
         """A potential of each lane's state for shaping, (n,); None if there is none."""
         return _gathered([env.potential() for env in self.envs])
 
+    def all_observations(self) -> Observations | None:
+        """Every observation that the environments can show, (S, ...); None if they do not say."""
+        return self.envs[0].all_observations()
+
     def note_refusals(self, refused: BoolArray) -> None:
         """Tells each environment whether a human refused what is proposed now, (n,)."""
         for env, flag in zip(self.envs, refused, strict=True):

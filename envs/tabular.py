@@ -222,6 +222,10 @@ class TabularLanes(NativeLanes):
         """Discounted value of the best safe policy, (n,); 0 where the episode has ended."""
         return self.knowledge.safe_value.take(self._row())
 
+    def all_observations(self) -> Observations | None:
+        """What each state looks like, float32 of shape (S, width)."""
+        return self.table.observations
+
     def model(self, level: int = 0) -> FiniteModel:
         """The task as a finite model; ``level`` counts the values of what drifts."""
         return self.table.models[level]

@@ -103,13 +103,16 @@ class Claim:
 
 
 def read_claims(
-    experiment: Mapping[str, Any], axes: Mapping[str, Sequence[Any]] | None = None
+    experiment: Mapping[str, Any],
+    axes: Mapping[str, Sequence[Any]] | None = None,
+    measures: Mapping[str, Measure] = MEASURES,
 ) -> list[Claim]:
     """Reads an experiment's claims.
 
     Args:
         experiment: ``name`` and ``claims``.
         axes: every axis that a cell can be named by, with its values; None: they have been checked.
+        measures: what the claims can be about.
 
     Raises:
         UsageError: naming the experiment, the claim, what is wrong and the nearest valid name.
@@ -119,7 +122,7 @@ def read_claims(
         given = entry if isinstance(entry, Mapping) else {}
         where = f"experiment {experiment.get('name')}, claim {given.get('name', place + 1)}"
         try:
-            claim = _claim(given)
+            claim = _claim(given, measures)
             for cell in (claim.of, claim.than):
                 if axes is not None and isinstance(cell, Mapping):
                     check_values(cell, axes)
@@ -161,7 +164,7 @@ def missing(claim: Claim, cells: Sequence[Cell]) -> str:
     return f"no cell has {said(absent[0])}" if absent else ""
 
 
-def _claim(given: Mapping[str, Any]) -> Claim:
+def _claim(given: Mapping[str, Any], measures: Mapping[str, Measure]) -> Claim:
     for key in given:
         choice("key", key, _KEYS)
     lacking = [key for key in _REQUIRED if given.get(key) in (None, "")]
@@ -171,7 +174,7 @@ def _claim(given: Mapping[str, Any]) -> Claim:
     claim = Claim(
         name=str(given["name"]),
         says=str(given["says"]),
-        measure=_measure(given["measure"]),
+        measure=_measure(given["measure"], measures),
         of=_cell(given["of"]),
         direction=direction,
         than=_than(given.get("than")),
@@ -201,12 +204,12 @@ def _check_sense(claim: Claim) -> None:
         raise UsageError("of and than name the same cells")
 
 
-def _measure(name: Any) -> Measure:
-    if name in MEASURES:
-        return MEASURES[name]
-    near = get_close_matches(str(name), MEASURES, n=_NEAREST, cutoff=0.5)
+def _measure(name: Any, measures: Mapping[str, Measure]) -> Measure:
+    if name in measures:
+        return measures[name]
+    near = get_close_matches(str(name), measures, n=_NEAREST, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else "measures are columns of metrics.per_seed:"
-    others = ", ".join(near[1:] or sorted(MEASURES))
+    others = ", ".join(near[1:] or sorted(measures))
     raise UsageError(f"unknown measure '{name}'; {hint} others: {others}")
 
 

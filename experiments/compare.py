@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 
 from looplab.envs.errors import LoopLabError, UsageError
-from looplab.experiments.build import check, make
 from looplab.experiments.cells import GROUP_AXES
 from looplab.experiments.claims import left_out, read_claims
-from looplab.experiments.collecting import collect
+from looplab.experiments.composition import TRIAL
 from looplab.experiments.executors import EXECUTORS
 from looplab.experiments.job import Failure, Job
 from looplab.experiments.manifest import extended, manifest_of, with_notes
@@ -30,12 +29,11 @@ from looplab.experiments.store import (
     run_name,
     write_manifest,
 )
+from looplab.experiments.trials import kind, trial_of
 from looplab.experiments.words import value_of
 
 RESULTS = Path("results")
 _HASH_DIGITS = 8
-#: Parts that are built on their own to be checked, also where a regime leaves them unused.
-_PARTS = ("trigger", "overseer", "fallback")
 
 
 class RunsFailed(LoopLabError):
@@ -131,9 +129,7 @@ def check_cells(asked: Plan) -> None:
     for cell in asked.cells:
         config = {**cell, "seed": asked.seeds[0]}
         try:
-            for part in _PARTS:
-                make(config[part])
-            check(config)
+            trial_of(config).check(config)
         except UsageError as error:
             where = f"{cell_name(cell['cell'])}: " if len(asked.cells) > 1 else ""
             wrong.append(f"{where}{error}")
@@ -177,7 +173,7 @@ def run_plan(
         done = [run for run in manifest["runs"] if is_finished(folder / RUNS / run["run"])]
         if done:
             write_manifest(folder, with_notes(manifest, folder, done))
-            collect(folder, done, manifest["axes"])
+            kind(manifest).collect(folder, done, manifest["axes"])
             write_report(folder)
     if failures:
         raise RunsFailed(failures, len(new))
@@ -205,7 +201,7 @@ def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]
 
 def not_judged(asked: Plan) -> list[str]:
     """A line for each of the experiment's claims that speaks of cells which nobody asked for."""
-    claims = read_claims(asked.experiment or {})
+    claims = read_claims(asked.experiment or {}, measures=kind({TRIAL: asked.trial}).measures())
     found = left_out(claims, [cell["cell"] for cell in asked.cells])
     return [f"claim {claim.name} is left out: {reason}" for claim, reason in found]
 

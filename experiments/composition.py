@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from looplab import CONFIG_DIR
-from looplab.envs.errors import UsageError
+from looplab.envs.errors import UsageError, choice
 
 #: Where a composed configuration names the choice of every group.
 CHOICES = "choices"
@@ -22,6 +23,8 @@ SWEEP = "sweep"
 #: Cells of an experiment's axes that it does without, by some of their values.
 WITHOUT = "without"
 EXPERIMENT = "experiment"
+#: The group that says what a run does.
+TRIAL = "trial"
 _ROOT = "config"
 #: Holds what one task needs of one agent; it is chosen with them, never by hand.
 _TUNED = "tuned"
@@ -58,6 +61,9 @@ def composed(words: Iterable[str]) -> dict[str, Any]:
 @lru_cache(maxsize=_CACHED)
 def _special(words: tuple[str, ...]) -> tuple[str, ...]:
     """The word for what the chosen task needs of the chosen agent in its reward mode, if any."""
+    named = [word.partition("=")[2] for word in words if word.startswith("env=")]
+    if named and not any((CONFIG_DIR / _TUNED).glob(f"{named[0]}_*_*.yaml")):
+        return ()  # whatever is chosen beside it, without composing it
     found = _composed(words)
     chosen, mode = found[CHOICES], found["env"].get(MODE.rpartition(".")[2])
     name = f"{chosen['env']}_{mode}_{chosen['agent']}"
@@ -80,11 +86,46 @@ def _composed(words: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=1)
+def _read_files(folder: str) -> dict[str, Any]:
+    """What has been read of a folder of configurations."""
+    return {}
+
+
+class _Remembering:
+    """Reads each file of Hydra's once: a comparison composes many cells from the same few.
+
+    Args:
+        repository: Hydra's own.
+        read: what has been read.
+    """
+
+    def __init__(self, repository: Any, read: dict[str, Any]) -> None:
+        self._repository = repository
+        self._read = read
+
+    def load_config(self, config_path: str) -> Any:
+        """A copy of a file's content, read if it is the first time; Hydra writes into it."""
+        if config_path not in self._read:
+            self._read[config_path] = self._repository.load_config(config_path)
+        return deepcopy(self._read[config_path])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Hydra copies its repository, before there is one to ask
+            raise AttributeError(name)
+        return getattr(self._repository, name)
+
+    def __deepcopy__(self, memo: Any) -> "_Remembering":
+        return self
+
+
 @contextmanager
 def _hydra() -> Iterator[None]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base=None):
+            loader: Any = GlobalHydra.instance().config_loader()
+            loader.repository = _Remembering(loader.repository, _read_files(str(CONFIG_DIR)))
             yield
     finally:
         GlobalHydra.instance().clear()
@@ -117,6 +158,15 @@ def choices_with(key: str) -> list[str]:
     """
     group, *rest = key.split(".")
     return [name for name in groups().get(group, ()) if _has(_file(group, name), rest)]
+
+
+def class_of_trial(name: str) -> str:
+    """Full name of the class of a kind of trial.
+
+    Raises:
+        UsageError: if there is no such kind.
+    """
+    return str(_file(TRIAL, choice(TRIAL, name, groups()[TRIAL]))["_target_"])
 
 
 def _has(node: Any, path: list[str]) -> bool:

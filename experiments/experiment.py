@@ -12,6 +12,7 @@ from looplab.experiments.cells import GROUP_AXES
 from looplab.experiments.claims import Claim, read_claims
 from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, WITHOUT
 from looplab.experiments.selection import check_values, matches
+from looplab.experiments.trials import kind
 
 #: What ``experiment:`` may hold, of which the first two must be there.
 KEYS = ("name", "question", "figure", "cost_cpu_minutes", "claims")
@@ -27,9 +28,7 @@ def check_experiment(base: Mapping[str, Any]) -> list[Claim]:
     Raises:
         UsageError: naming the experiment, what is wrong, and the nearest valid name.
     """
-    from looplab.experiments.figures import FIGURES  # imports matplotlib
-
-    stated, axes = base[EXPERIMENT], axes_of(base)
+    stated, axes, read = base[EXPERIMENT], axes_of(base), kind(base[CHOICES])
     try:
         for key in stated:
             choice("key", key, KEYS)
@@ -37,14 +36,14 @@ def check_experiment(base: Mapping[str, Any]) -> list[Claim]:
             if not isinstance(stated.get(key), str):
                 raise UsageError(f"{key} must be a text, got {stated.get(key)!r}")
         if "figure" in stated:
-            choice("figure", stated["figure"], FIGURES)
+            choice("figure", stated["figure"], read.figures())
         if "cost_cpu_minutes" in stated:
             within("cost_cpu_minutes", stated["cost_cpu_minutes"], 0.0)
         for cell in base.get(WITHOUT) or ():
             check_values(cell, axes)
     except UsageError as error:
         raise UsageError(f"experiment {stated.get('name')}: {error}") from error
-    return read_claims(stated, axes)
+    return read_claims(stated, axes, read.measures())
 
 
 def axes_of(base: Mapping[str, Any]) -> dict[str, list[Any]]:

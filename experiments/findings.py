@@ -62,7 +62,7 @@ def warnings_about(
         ]
     )
     return [
-        *_few_seeds(labelled),
+        *few_seeds(labelled),
         *_frozen(labelled),
         *_censored(labelled),
         *_zeros(labelled),
@@ -178,7 +178,8 @@ def _human_time(own: pd.DataFrame) -> Iterator[str]:
     yield f"{first}, up to {short_number(most['human_hours'])} h for {_listed(top)}."
 
 
-def _few_seeds(cells: pd.DataFrame) -> Iterator[str]:
+def few_seeds(cells: pd.DataFrame) -> Iterator[str]:
+    """That seeds are too few to believe, if they are; ``cells`` has the column ``seeds``."""
     few = cells[cells["seeds"] < FEWEST_SEEDS]
     if few.empty:
         return

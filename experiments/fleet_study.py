@@ -29,6 +29,7 @@ from looplab.oversight.fleet import (
     Policy,
     simulate,
 )
+from looplab.oversight.fleet.closed_forms import Steady, machine_repairman
 from looplab.oversight.fleet.people import People
 from looplab.oversight.humans.simulated import SimulatedHuman
 from looplab.oversight.overseers.scripted import ScriptedOverseer
@@ -245,6 +246,23 @@ class Study:
             + prices.fee_per_review * found["reviews_per_hour"]
         )
         return {"agents": fleet.agents, "reviewers": fleet.reviewers, "seed": seed, **found}
+
+    def theory(self, fleet: Fleet) -> Steady | None:
+        """The closed form of one fleet; None where none fits.
+
+        Agents who wait, exponential times to think and to review, nobody who leaves: the machine
+        repairman.
+        """
+        people, gate = self._people(fleet), self._gate
+        service = people.service if isinstance(people, FlatReviewers) else None
+        patient = fleet.deadline_seconds is None and fleet.patience is None
+        if not (fleet.blocking and patient and isinstance(gate.trigger, Always)):
+            return None
+        if not (isinstance(fleet.think, Exponential) and isinstance(service, Exponential)):
+            return None
+        return machine_repairman(
+            fleet.agents, fleet.reviewers, fleet.think.mean_seconds, service.mean_seconds
+        )
 
 
 def duration(name: str, own: Mapping[str, Any], none: str | None = None) -> Duration | None:

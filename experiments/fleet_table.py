@@ -36,7 +36,8 @@ RATES = ("violations_per_1k", "catastrophes_per_1k")
 MENTIONED = 0.001
 #: Figures of a mean on the terminal, and places after the point, at most.
 FIGURES, MOST_PLACES = 3, 2
-_KEYS = ("agents", "reviewers")
+#: What tells the fleets of one command apart.
+KEYS = ("agents", "reviewers")
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,18 @@ def targets_of(own: Mapping[str, Any]) -> list[Target]:
     return found
 
 
-def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+def summarise(runs: pd.DataFrame, keys: Sequence[str] = KEYS) -> pd.DataFrame:
     """Means over seeds with 95 % intervals: for each measure its column, ``_low`` and ``_high``.
 
     Args:
         runs: one row per number of agents, number of reviewers and seed.
+        keys: the columns that tell cells apart.
     """
     rng = np.random.default_rng(0)
     rows = []
-    for key, group in runs.groupby(list(_KEYS)):
-        row: dict[str, Any] = dict(zip(_KEYS, key, strict=True)) | {"seeds": len(group)}
-        for name in runs.columns.drop([*_KEYS, "seed"]):
+    for _, group in runs.groupby(list(keys), sort=False, dropna=False):
+        row: dict[str, Any] = {key: group[key].iloc[0] for key in keys} | {"seeds": len(group)}
+        for name in runs.columns.drop([*keys, "seed"]):
             thousands = group["steps"].sum() / 1000.0 if name in RATES else None
             found = mean_interval(group[name], count_exposure=thousands, rng=rng)
             row |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
@@ -145,7 +147,7 @@ def answers(cells: pd.DataFrame, targets: Sequence[Target]) -> Iterator[str]:
     wish = " and ".join(target.text for target in targets)
     if not targets:
         return
-    for agents, rows in cells.sort_values(list(_KEYS)).groupby("agents"):
+    for agents, rows in cells.sort_values(list(KEYS)).groupby("agents"):
         found = enough(rows, targets)
         if not rows["requests_per_hour"].any():
             yield f"{agents} agents: nobody is ever asked"

@@ -57,11 +57,11 @@ class Watcher(Protocol):
 
 def execute(job: Job, advanced: Callable[[int], None]) -> Failure | None:
     """Executes one run in this process; returns what went wrong, if anything did."""
-    from looplab.experiments.run import run  # imports torch
+    from looplab.experiments.trials import trial_of  # imports Hydra
 
     try:
         with written_whole(job.folder) as folder:
-            run(job.config, folder, advanced)
+            trial_of(job.config).run(job.config, folder, advanced)
     except UsageError as error:
         return Failure(job.name, str(error), usage=True)
     except LoopLabError as error:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from looplab import __version__
-from looplab.experiments.composition import groups
+from looplab.experiments.composition import TRIAL, groups
 from looplab.experiments.job import Job
 from looplab.experiments.notes import overseer_notes
 from looplab.experiments.overrides import Plan
@@ -29,6 +29,7 @@ def manifest_of(asked: Plan, wanted: Sequence[Job], command: str | None) -> dict
         "name": "comparison" if experiment is None else experiment["name"],
         "version": __version__,
         "command": command,
+        TRIAL: asked.trial,
         "axes": list(asked.axes),
         "settings": asked.settings,
         "experiment": experiment,

@@ -37,6 +37,7 @@ _OF_SEEDS = {
     "threshold_reached": "Seeds at threshold: share of seeds that reached the task's threshold",
     "frozen": "Frozen seeds: share of seeds whose agent stays still when alone",
 }
+EPISODE = " per episode"
 _OTHERS = {
     "start_return": "First return: mean task return of the first 100 training episodes",
     "threshold_time": "Steps to threshold: training steps, or all of them where it was not reached",
@@ -57,11 +58,21 @@ def _titles() -> dict[str, str]:
     return found
 
 
+def _plain_title(name: str) -> str:
+    """A title for what no table shows: ``misses_per_1k`` -> ``Misses: per 1 000 steps``."""
+    for policy, suffix in POLICIES.items():
+        if suffix and name.endswith(suffix):
+            return f"{_plain_title(name.removesuffix(suffix))}, {policy} policy"
+    plain = name.replace("_", " ").capitalize()
+    if plain.endswith(EPISODE):
+        return f"{plain.removesuffix(EPISODE)}: in an episode"
+    return f"{plain.removesuffix(' per 1k')}: per 1 000 steps"
+
+
 def _measures() -> Iterator[Measure]:
     titles = _titles()
     for metric in METRICS:
-        plain = metric.name.replace("_", " ").removesuffix(" per 1k").capitalize()
-        title = titles.get(metric.name, f"{plain}: per 1 000 steps")
+        title = titles.get(metric.name) or _plain_title(metric.name)
         yield Measure(metric.name, title, metric.exposure)
     for name in SHARES.values():
         yield Measure(name, _OF_SEEDS[name], yes_or_no=True)

@@ -67,6 +67,7 @@ def _evaluation_metrics() -> Iterator[Metric]:
             yield Metric(f"{phase}_return{policy}", nonnegative=False)
             yield Metric(f"{phase}_violations_per_1k{policy}", exposure)
             yield Metric(f"{phase}_catastrophes_per_1k{policy}", exposure)
+            yield Metric(f"{phase}_violations_per_episode{policy}", f"{phase}_episodes{policy}")
             yield Metric(f"{phase}_success{policy}")
 
 
@@ -229,6 +230,8 @@ def _evaluations(results: pd.DataFrame) -> pd.DataFrame:
             chosen = (results["phase"] == phase) & (results["policy"] == policy)
             runs = results[chosen].groupby("run", observed=True)
             wide[f"{who}_ksteps{suffix}"] = ksteps = runs["length"].sum() / PER_1K
+            wide[f"{who}_episodes{suffix}"] = episodes = runs.size().astype(float)
+            wide[f"{who}_violations_per_episode{suffix}"] = runs["violations"].sum() / episodes
             wide[f"{who}_return{suffix}"] = runs["task_return"].mean()
             wide[f"{who}_success{suffix}"] = runs["success"].mean()
             for harm in HARMS:

@@ -7,7 +7,15 @@ from typing import Any
 
 from looplab.envs.errors import UsageError, choice, finite, probability, whole
 from looplab.experiments.cells import GROUP_AXES
-from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, WITHOUT, composed
+from looplab.experiments.composition import (
+    CHOICES,
+    EXPERIMENT,
+    SWEEP,
+    TRIAL,
+    WITHOUT,
+    composed,
+)
+from looplab.experiments.result_folder import TRAIN
 from looplab.experiments.selection import matches
 from looplab.experiments.words import Value, Word, check_keys, check_roots, parse, value_of
 
@@ -17,7 +25,10 @@ RUNNING = ("out", "executor", "workers", "display", "dry_run")
 SHARED = ("seeds", SWEEP, WITHOUT, EXPERIMENT)
 DISPLAYS = ("auto", "rich", "plain", "none")
 #: Words that no axis can have: how to run, and which seeds.
-_NO_AXIS = {**dict.fromkeys(RUNNING, "give one value"), "seed": "use seeds=N or seeds=3,7"}
+_NO_AXIS = {
+    **dict.fromkeys((*RUNNING, TRIAL), "give one value"),
+    "seed": "use seeds=N or seeds=3,7",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class Plan:
         cells: resolved configuration of every cell; ``cell`` in it names the cell by its axes. A
             comparison's have no seed of their own.
         seeds: seeds that every cell runs.
+        trial: the kind of the runs.
         axes: columns that name a cell.
         settings: what all cells share, beside the axes: root scalars and fixed overrides.
         running: the keys of ``RUNNING``.
@@ -36,6 +48,7 @@ class Plan:
 
     cells: tuple[dict[str, Any], ...]
     seeds: tuple[int, ...]
+    trial: str
     axes: tuple[str, ...]
     settings: dict[str, Any]
     running: dict[str, Any]
@@ -59,6 +72,8 @@ def plan(words: Sequence[str], sweeps: bool = True) -> Plan:
     if experiment and len(experiment[0].values) > 1:
         raise UsageError("experiment names several; a comparison is one experiment")
     prepared = [word.with_value(word.values[0]) for word in experiment]
+    if TRIAL in named:
+        prepared.append(_trial_word(named[TRIAL], sweeps))
     base = composed(prepared)
     check_roots(given, {*base, *SHARED} - {CHOICES, SWEEP, WITHOUT})
     if experiment:
@@ -79,6 +94,7 @@ def plan(words: Sequence[str], sweeps: bool = True) -> Plan:
     return Plan(
         cells=tuple(_without(cell, hidden) for cell in cells),
         seeds=_seeds(base["seeds"], named.get("seeds")) if sweeps else (cells[0]["seed"],),
+        trial=base[CHOICES][TRIAL],
         axes=axes,
         settings=_settings(cells[0], fixed, swept),
         running={key: cells[0][key] for key in RUNNING},
@@ -102,7 +118,7 @@ def _split(
         swept[key] = _different(map(value_of, values if isinstance(values, list) else [values]))
     fixed = []
     for word in words:
-        if word.key in (EXPERIMENT, "seeds"):
+        if word.key in (EXPERIMENT, TRIAL, "seeds"):
             continue
         if word.sweeps and word.key in _NO_AXIS:
             raise UsageError(f"{word.key} cannot be swept; {_NO_AXIS[word.key]}")
@@ -111,6 +127,15 @@ def _split(
         else:
             fixed.append(word)
     return swept, fixed
+
+
+def _trial_word(word: Word, sweeps: bool) -> str:
+    """The word for the kind of trial."""
+    if word.sweeps:
+        raise UsageError(f"{TRIAL} cannot be swept; {_NO_AXIS[TRIAL]}")
+    if not sweeps and word.values[0].label != TRAIN:
+        raise UsageError(f"{TRIAL}={word.values[0].label} is for `looplab compare`")
+    return word.with_value(word.values[0])
 
 
 def _different(values: Iterable[Value]) -> list[Value]:

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ def provenance() -> dict[str, Any]:
     """Versions, commit, Python, machine and the present time (UTC)."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "commit": commit(),
+        **_code(),
         "python": platform.python_version(),
         "machine": {
             "system": platform.platform(),
@@ -29,6 +29,12 @@ def provenance() -> dict[str, Any]:
             "cores": cores(),
         },
     }
+
+
+@cache
+def _code() -> dict[str, Any]:
+    """What a process has loaded stays: asking takes as long as a small run."""
+    return {"versions": versions(), "commit": commit()}
 
 
 def versions() -> dict[str, str]:

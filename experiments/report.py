@@ -20,8 +20,10 @@ from looplab.experiments.files import write_whole
 from looplab.experiments.findings import headlines, warnings_about
 from looplab.experiments.metrics import SECONDS_PER_HOUR, per_seed, summary
 from looplab.experiments.number_text import short_number, whole_number
-from looplab.experiments.result_folder import ResultFolder, load
+from looplab.experiments.page import Page
+from looplab.experiments.result_folder import ResultFolder, load, read_comparison
 from looplab.experiments.tables import first_table, full_tables
+from looplab.experiments.trials import kind
 from looplab.experiments.verdicts import VERDICTS_FILE, as_json, judge
 
 SUMMARY_FILE = "summary.csv"
@@ -76,44 +78,63 @@ def write_report(folder: Path) -> Path:
     Raises:
         UsageError: if the folder is missing, damaged, or cannot be written.
     """
+    comparison = read_comparison(folder)
+    page = kind(comparison).page(folder)
+    write_whole(folder / SUMMARY_FILE, page.cells.to_csv(index=False).encode())
+    claimed = _claimed(page)
+    figures = sorted(page.draw(), key=lambda figure: figure.stem != _main_figure(page))
+    pictures = [_picture(folder, figure) for figure in figures]
+    return write_whole(folder / REPORT_FILE, _render(page, pictures, claimed).encode())
+
+
+def training_page(folder: Path) -> Page:
+    """What a report says of runs that trained and evaluated agents.
+
+    Raises:
+        UsageError: if the folder is missing or damaged.
+    """
     data = load(folder)
     seeds = per_seed(data.results, data.runs, data.axes)
     cells = summary(seeds, data.axes)
-    write_whole(folder / SUMMARY_FILE, cells.to_csv(index=False).encode())
-    claimed = _claimed(data, seeds)
-    figures = sorted(draw(data, cells), key=lambda figure: figure.stem != _main_figure(data))
-    pictures = [_picture(folder, figure) for figure in figures]
-    page = _render(data, cells, seeds, pictures, claimed)
-    return write_whole(folder / REPORT_FILE, page.encode())
+    return Page(
+        path=folder,
+        axes=data.axes,
+        comparison=data.comparison,
+        provenance=data.provenance,
+        seeds=seeds,
+        cells=cells,
+        scope=_scope(cells, data),
+        headlines=headlines(cells, seeds, data.axes),
+        warnings=warnings_about(cells, data.axes, data.comparison.get("notes", ())),
+        first=first_table(cells, data.axes),
+        tables=full_tables(cells, data.axes),
+        facts=_facts(data),
+        terms=TERMS,
+        draw=lambda: draw(data, cells),
+    )
 
 
-def _experiment(data: ResultFolder) -> Mapping[str, Any]:
-    return data.comparison.get("experiment") or {}
+def _experiment(page: Page) -> Mapping[str, Any]:
+    return page.comparison.get("experiment") or {}
 
 
-def _main_figure(data: ResultFolder) -> str:
-    return str(_experiment(data).get("figure", ""))
+def _main_figure(page: Page) -> str:
+    return str(_experiment(page).get("figure", ""))
 
 
-def _claimed(data: ResultFolder, seeds: pd.DataFrame) -> list[Card]:
+def _claimed(page: Page) -> list[Card]:
     """Judges the experiment's claims, and writes the verdicts where there is one."""
-    experiment = _experiment(data)
+    experiment = _experiment(page)
     if not experiment:
         return []
-    claims = read_claims(experiment)
-    verdicts = judge(claims, seeds, data.axes)
-    write_whole(data.path / VERDICTS_FILE, as_json(verdicts).encode())
-    there = seeds[list(data.axes)].drop_duplicates().to_dict("records")
+    claims = read_claims(experiment, measures=kind(page.comparison).measures())
+    verdicts = judge(claims, page.seeds, page.axes)
+    write_whole(page.path / VERDICTS_FILE, as_json(verdicts).encode())
+    there = page.seeds[list(page.axes)].drop_duplicates().to_dict("records")
     return cards(claims, verdicts, left_out(claims, there))
 
 
-def _render(
-    data: ResultFolder,
-    cells: pd.DataFrame,
-    seeds: pd.DataFrame,
-    pictures: Sequence[Picture],
-    claimed: Sequence[Card],
-) -> str:
+def _render(page: Page, pictures: Sequence[Picture], claimed: Sequence[Card]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -122,20 +143,20 @@ def _render(
         lstrip_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(
-        name=readable(data.comparison.get("name", data.path.name)),
-        scope=_scope(cells, data),
-        question=_experiment(data).get("question", ""),
+        name=readable(page.comparison.get("name", page.path.name)),
+        scope=page.scope,
+        question=_experiment(page).get("question", ""),
         cards=claimed,
-        headlines=headlines(cells, seeds, data.axes),
-        warnings=warnings_about(cells, data.axes, data.comparison.get("notes", ())),
-        first=first_table(cells, data.axes),
+        headlines=page.headlines,
+        warnings=page.warnings,
+        first=page.first,
         pictures=pictures,
-        tables=full_tables(cells, data.axes),
-        command=data.comparison.get("command", ""),
-        facts=_facts(data),
-        versions=sorted(dict(data.provenance.get("versions", {})).items()),
-        settings=list(flattened(data.comparison.get("settings", {}))),
-        terms=TERMS,
+        tables=page.tables,
+        command=page.comparison.get("command", ""),
+        facts=page.facts,
+        versions=sorted(dict(page.provenance.get("versions", {})).items()),
+        settings=list(flattened(page.comparison.get("settings", {}))),
+        terms=page.terms,
     )
 
 
@@ -150,15 +171,15 @@ def _scope(cells: pd.DataFrame, data: ResultFolder) -> str:
     return ", ".join(
         (
             f"{tasks} task{'s' * (tasks > 1)} \u00d7 {labels} way{'s' * (labels > 1)} of training",
-            f"{_span(cells['seeds'])} seed{'s' * bool((cells['seeds'] > 1).any())} each",
-            f"{_span(data.runs['steps'])} training steps per run",
+            f"{span(cells['seeds'])} seed{'s' * bool((cells['seeds'] > 1).any())} each",
+            f"{span(data.runs['steps'])} training steps per run",
         )
     )
 
 
 def _facts(data: ResultFolder) -> list[tuple[str, str]]:
     """What a reader needs in order to repeat the comparison, as names and texts."""
-    runs, made = data.runs, data.provenance
+    runs = data.runs
     evaluated = data.results[data.results["phase"] != "train"]
     episodes = evaluated.groupby(["run", "phase", "policy"], observed=True).size()
     wall = float(runs["wall_seconds"].sum())
@@ -168,19 +189,17 @@ def _facts(data: ResultFolder) -> list[tuple[str, str]]:
         ("Algorithms", ", ".join(str(algo).upper() for algo in runs["algo"].unique())),
         ("Seeds", ", ".join(str(seed) for seed in sorted(runs["seed"].unique()))),
         ("Runs", whole_number(len(runs))),
-        ("Training steps per run", _span(runs["steps"])),
+        ("Training steps per run", span(runs["steps"])),
         ("Evaluation episodes", _evaluation_text(episodes)),
-        ("Time of all runs", _duration(wall)),
+        ("Time of all runs", duration_text(wall)),
     ]
-    for key, label in (
-        ("commit", "Commit"),
-        ("python", "Python"),
-        ("machine", "Machine"),
-        ("created", "Made"),
-    ):
-        if made.get(key):
-            facts.append((label, _text(made[key])))
-    return facts
+    return [*facts, *facts_of_making(data.provenance)]
+
+
+def facts_of_making(made: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Commit, Python, machine and time, those that are known."""
+    named = {"commit": "Commit", "python": "Python", "machine": "Machine", "created": "Made"}
+    return [(label, _text(made[key])) for key, label in named.items() if made.get(key)]
 
 
 def _evaluation_text(episodes: pd.Series) -> str:
@@ -188,7 +207,7 @@ def _evaluation_text(episodes: pd.Series) -> str:
         return "none"
     policies = " and ".join(str(p) for p in episodes.index.unique("policy"))
     return (
-        f"{_span(episodes)} per run, overseen and alone each, {policies} policy, on held-out seeds"
+        f"{span(episodes)} per run, overseen and alone each, {policies} policy, on held-out seeds"
     )
 
 
@@ -213,13 +232,15 @@ def _text(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _span(values: pd.Series) -> str:
+def span(values: pd.Series) -> str:
+    """Least and most of whole numbers, e.g. ``3 to 5``; one number where they are equal."""
     least, most = int(values.min()), int(values.max())
     texts = [whole_number(end) for end in (least, most)]
     return texts[0] if least == most else " to ".join(texts)
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """A time with its unit, e.g. ``12 min``."""
     if seconds < SECONDS_PER_MINUTE:
         return f"{short_number(seconds)} s"
     if seconds < SECONDS_PER_HOUR:

@@ -18,6 +18,8 @@ RESULTS_FILE = "results.parquet"
 RUNS_FILE = "runs.parquet"
 COMPARISON_FILE = "comparison.json"
 PROVENANCE_FILE = "provenance.json"
+#: What runs do where a comparison says nothing of it.
+TRAIN = "train"
 
 #: Columns of ``results.parquet`` that tables and figures read; the rest stays on disk.
 EPISODE_COLUMNS = (
@@ -110,14 +112,14 @@ def load(folder: Path) -> ResultFolder:
     Raises:
         UsageError: if the folder or a file is missing, unreadable, empty or lacks a column.
     """
-    if not folder.is_dir():
+    comparison = read_comparison(folder)
+    if comparison.get("trial", TRAIN) != TRAIN:
         raise UsageError(
-            f"no results folder at {folder}: give a folder that `looplab compare` wrote"
+            f"{folder} holds runs of trial={comparison['trial']}, which train no agent"
         )
-    comparison = _read_json(folder / COMPARISON_FILE)
     axes = tuple(dict.fromkeys((*BASE_AXES, *comparison.get("axes", ()))))
-    runs = _read_parquet(folder / RUNS_FILE, (*axes, *RUN_COLUMNS))
-    results = _read_parquet(folder / RESULTS_FILE, EPISODE_COLUMNS, text=_TEXT_COLUMNS)
+    runs = read_parquet(folder / RUNS_FILE, (*axes, *RUN_COLUMNS))
+    results = read_parquet(folder / RESULTS_FILE, EPISODE_COLUMNS, text=_TEXT_COLUMNS)
     results = results.astype(dict.fromkeys(_TEXT_COLUMNS, "category"))
     if runs.empty:
         raise UsageError(
@@ -135,11 +137,25 @@ def load(folder: Path) -> ResultFolder:
         runs=in_order(runs, axes),
         axes=axes,
         comparison=comparison,
-        provenance=_read_json(provenance) if provenance.exists() else {},
+        provenance=read_json(provenance) if provenance.exists() else {},
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """Content of ``comparison.json``.
+
+    Raises:
+        UsageError: if there is no such folder or file, or it cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"no results folder at {folder}: give a folder that `looplab compare` wrote"
+        )
+    return read_json(folder / COMPARISON_FILE)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Content of a file that holds one mapping; a UsageError names what is wrong with it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -151,7 +167,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_parquet(path: Path, columns: tuple[str, ...], text: tuple[str, ...] = ()) -> pd.DataFrame:
+def read_parquet(path: Path, columns: tuple[str, ...], text: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Some columns of a Parquet file; a UsageError names what is wrong with it."""
     try:
         file = pq.ParquetFile(path, read_dictionary=list(text))
     except FileNotFoundError as error:

@@ -20,6 +20,8 @@ from looplab.experiments.result_folder import COMPARISON_FILE
 NOT_IDENTITY = (
     "cell", "out", "executor", "workers", "display", "dry_run", "seeds", "sweep", "experiment",
 )  # fmt: skip
+#: What runs do where nothing else is said; it is left out, as from runs before there was a choice.
+TRAINING = ("trial", {"_target_": "looplab.experiments.trials.training.Training"})
 RUNS = "runs"
 CONFIG_FILE = "config.yaml"
 HASH_DIGITS = 12
@@ -36,7 +38,11 @@ def identity(config: Mapping[str, Any]) -> str:
 
     Numbers count by value: 0 and 0.0 are the same. The order of keys does not count.
     """
-    kept = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
+    kept = {
+        key: value
+        for key, value in config.items()
+        if key not in NOT_IDENTITY and (key, value) != TRAINING
+    }
     text = json.dumps(_canonical(kept), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
 
@@ -210,6 +216,9 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for key in ("name", "version")
         if old.get(key) != new[key]
     ]
+    kinds = [manifest.get("trial", "train") for manifest in (old, new)]
+    if kinds[0] != kinds[1]:
+        found.append(f"its trial is {kinds[0]}, not {kinds[1]}")
     if list(old["axes"]) != list(new["axes"]):
         found.append(f"its axes are {', '.join(old['axes'])}, not {', '.join(new['axes'])}")
     before, after = old["settings"], new["settings"]

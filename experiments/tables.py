@@ -110,7 +110,7 @@ def evaluation_columns(suffix: str = "") -> tuple[Column, ...]:
 
 def first_table(cells: pd.DataFrame, axes: Sequence[str]) -> Table:
     """Overseen and alone, beside the return: the table that a report begins with."""
-    return _table(
+    return cells_table(
         "Overseen and alone, beside the return",
         "The same trained agents with the overseer present and gone, on the same held-out episodes "
         f"(stochastic policy). Violations {PER_1K}, mean over seeds and 95 % interval.",
@@ -124,9 +124,9 @@ def full_tables(cells: pd.DataFrame, axes: Sequence[str]) -> list[Table]:
     """Everything in ``summary.csv``, by subject; columns without any value are left out."""
     rates = f"Counts {PER_1K} that training really ran."
     return [
-        _table("Training", rates, TRAINING, cells, axes),
-        _table("Oversight in training", rates, OVERSIGHT, cells, axes),
-        _table(
+        cells_table("Training", rates, TRAINING, cells, axes),
+        cells_table("Oversight in training", rates, OVERSIGHT, cells, axes),
+        cells_table(
             "Reviewers in training",
             "How well the overseers judged, what they prevented, and what each of that took. "
             "Calibration is of the agent alone, in evaluation.",
@@ -134,14 +134,14 @@ def full_tables(cells: pd.DataFrame, axes: Sequence[str]) -> list[Table]:
             cells,
             axes,
         ),
-        _table(
+        cells_table(
             "Evaluation, stochastic policy",
             "On held-out seeds that overseen and alone share.",
             evaluation_columns(),
             cells,
             axes,
         ),
-        _table(
+        cells_table(
             "Evaluation, deterministic policy",
             "The same with the policy's most likely action.",
             evaluation_columns("_deterministic"),
@@ -151,9 +151,10 @@ def full_tables(cells: pd.DataFrame, axes: Sequence[str]) -> list[Table]:
     ]
 
 
-def _table(
+def cells_table(
     title: str, about: str, columns: Sequence[Column], cells: pd.DataFrame, axes: Sequence[str]
 ) -> Table:
+    """Some columns of a summary, one row per cell; columns without any value are left out."""
     shown = [column for column in columns if cells[column[1]].notna().any()]
     heads = [("Task", ""), ("Regime", ""), ("Seeds", "runs of this cell")]
     heads += [(head, help_text) for head, _, help_text in shown]

@@ -200,7 +200,7 @@ def check_keys(words: Sequence[str]) -> None:
     if MODE in keys and MODE in keys_under(chosen):
         chosen += tuple(word for word, key in pairs if key == MODE)
     for key in keys:
-        if key in groups() or key.startswith("+"):
+        if key in groups() or key.startswith("+") or ("." not in key and key in keys_under(())):
             continue
         known = keys_under(chosen)
         if key not in known:

@@ -27,6 +27,10 @@ class OneHot(gym.ObservationWrapper[NDArray[np.float32], Any, Any]):
         self._size = int(env.observation_space.n)
         self.observation_space = gym.spaces.Box(0.0, 1.0, (self._size,), np.float32)
 
+    def all_observations(self) -> NDArray[np.float32]:
+        """One row for each state, (S, S)."""
+        return np.eye(self._size, dtype=np.float32)
+
     def observation(self, observation: Any) -> NDArray[np.float32]:
         """Vector of zeros with a 1 at the state's place."""
         vector = np.zeros(self._size, dtype=np.float32)

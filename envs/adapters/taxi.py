@@ -1,5 +1,6 @@
 """Taxi of Gymnasium: fetch a passenger and drop her where she wants to go (Dietterich 2000)."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,10 @@ class TaxiView(gym.ObservationWrapper[NDArray[np.float32], Any, Any]):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         self.observation_space = gym.spaces.Box(0.0, 1.0, (sum(PARTS),), np.float32)
+
+    def all_observations(self) -> NDArray[np.float32]:
+        """What each of the 500 states looks like, (500, 19)."""
+        return np.array([self.observation(state) for state in range(math.prod(PARTS))])
 
     def observation(self, observation: Any) -> NDArray[np.float32]:
         """The four parts of a state, one after the other."""

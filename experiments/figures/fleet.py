@@ -41,7 +41,9 @@ DOTTED = (0, (1, 1.5))
 _FULL, LEAST_TOP = 104.0, 1.0
 
 
-def draw(cells: pd.DataFrame, targets: Sequence[Target], subject: str, stem: Path) -> None:
+def draw(
+    cells: pd.DataFrame, targets: Sequence[Target], subject: str, stem: Path
+) -> tuple[str, float]:
     """Draws a fleet as ``stem.png`` and ``stem.pdf``: one panel per measure, one line per N.
 
     Args:
@@ -49,6 +51,9 @@ def draw(cells: pd.DataFrame, targets: Sequence[Target], subject: str, stem: Pat
         targets: what reviewers are to achieve; the fewest who do are ringed.
         subject: what the fleet is, for the caption.
         stem: path without its suffix.
+
+    Returns:
+        The caption, and width over height without it.
     """
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -75,8 +80,10 @@ def draw(cells: pd.DataFrame, targets: Sequence[Target], subject: str, stem: Pat
             _scale_of_reviewers(axes, sorted(set(cells["reviewers"])))
             _scale_of_measure(axes, measure, share)
         handles = _handles(list(everybody), targets)
-        finish(canvas, handles, _caption(cells, targets, subject))
+        caption = _caption(cells, targets, subject)
+        aspect = finish(canvas, handles, caption)
         save(canvas, stem)
+    return caption, aspect
 
 
 def _is_dull(cells: pd.DataFrame, measure: str) -> bool:

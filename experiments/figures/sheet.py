@@ -173,4 +173,5 @@ def save(canvas: Canvas, stem: Path) -> None:
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         buffer = io.BytesIO()
         canvas.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
+        canvas.set_layout_engine("none")  # laid out once; the PDF takes the same places
         write_whole(stem.with_suffix(f".{kind}"), buffer.getvalue())

@@ -103,7 +103,10 @@ def test_every_column_of_a_seed_is_a_measure(trial: Path) -> None:
     data = load(trial)
     columns = set(per_seed(data.results, data.runs, data.axes))
     keeping = {"seed", "run", "steps", "threshold", "wall_seconds", "runs", "train_ksteps"}
-    keeping |= {*data.axes, *(c for c in columns if c.endswith(("_ksteps", "_deterministic")))}
+    keeping |= {
+        *data.axes,
+        *(c for c in columns if c.endswith(("_ksteps", "_episodes", "_deterministic"))),
+    }
     assert columns - keeping <= set(MEASURES) <= columns
     for measure in MEASURES.values():
         assert measure.exposure in (*columns, "")

@@ -34,6 +34,9 @@ TRAIN_EXAMPLES = """\b
 Examples:
   looplab train env=ops_desk regime=on_the_loop protocol.lag=3 seed=7
   looplab train env=lava_shortcut regime=in_the_loop trigger=risk total_steps=50000
+  looplab train --multirun env=lava_shortcut,ops_desk seed=0,1 total_steps=20000
+  looplab train --multirun hydra/sweeper=optuna hydra.sweeper.n_trials=20 \\
+      'agent.settings.learning_rate=tag(log, interval(1e-4, 1e-2))' --objective alone_return
 """
 EVALUATE_EXAMPLES = """\b
 Examples:
@@ -158,14 +161,31 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command(epilog=TRAIN_EXAMPLES)
 @_dry_run
+@click.option("--multirun", "-m", is_flag=True, help="Sweep or search, as Hydra does.")
+@click.option(
+    "--objective",
+    help="Of --multirun: what is told of each run, and what a search improves; default "
+    "overseen_return.",
+    shell_complete=_complete_one,
+)
 @_overrides
-def train(overrides: tuple[str, ...], dry_run: bool) -> None:
+def train(overrides: tuple[str, ...], dry_run: bool, multirun: bool, objective: str | None) -> None:
     """Train one agent under one regime, and evaluate it.
 
     It is evaluated overseen and alone. OVERRIDES are key=value words: groups (env, regime, agent,
     protocol, trigger, overseer, fallback, signal) and any key within them. Results go to
     results/train/NAME unless out= says otherwise. A run that is finished already is not repeated.
     """
+    if multirun:
+        from looplab.experiments.multirun import OBJECTIVE
+        from looplab.experiments.multirun import multirun as sweep
+
+        if dry_run:
+            raise UsageError("--dry-run lists no sweep of Hydra's; leave one of the two out")
+        sweep(overrides, objective or OBJECTIVE, click.echo)
+        return
+    if objective is not None:
+        raise UsageError("--objective belongs to --multirun")
     from looplab.experiments.training import train_one
 
     train_one(overrides, click.echo, dry_run)

@@ -13,11 +13,10 @@ from looplab.experiments.cells import in_order
 from looplab.experiments.files import write_whole
 from looplab.experiments.provenance import provenance
 from looplab.experiments.result_folder import PROVENANCE_FILE, RESULTS_FILE, RUNS_FILE, TOTALS
-from looplab.experiments.store import RUNS
+from looplab.experiments.store import METRICS_FILE, RUNS
 from looplab.oversight.calibration import RISK, SAFETY
 
 EPISODES_FILE = "episodes.parquet"
-METRICS_FILE = "metrics.json"
 #: Order of the rows of ``results.parquet``, after the cell and the seed.
 ROW_ORDER = ("phase", "policy", "end_step", "lane", "episode")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from looplab.envs.errors import LoopLabError, UsageError
+from looplab.experiments.build import make
 from looplab.experiments.cells import GROUP_AXES
 from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.composition import TRIAL
@@ -103,7 +104,7 @@ def jobs(asked: Plan, folder: Path) -> list[Job]:
         for seed in asked.seeds:
             config = {**cell, "seed": seed}
             name = run_name(config)
-            found[name] = Job(name, config, folder / RUNS / name)
+            found[name] = Job(name, config, folder / RUNS / name, asked.running["tracker"])
     return list(found.values())
 
 
@@ -125,6 +126,7 @@ def check_cells(asked: Plan) -> None:
     Raises:
         UsageError: naming the first cell that cannot run and why, and how many cannot.
     """
+    make(asked.running["tracker"])
     wrong = []
     for cell in asked.cells:
         config = {**cell, "seed": asked.seeds[0]}

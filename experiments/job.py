@@ -18,11 +18,13 @@ class Job:
         name: the run's name.
         config: its resolved configuration.
         folder: where its files go, whole or not at all.
+        tracker: configuration of who else is told of it; None: nobody.
     """
 
     name: str
     config: Mapping[str, Any]
     folder: Path
+    tracker: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,14 @@ class Watcher(Protocol):
 
 def execute(job: Job, advanced: Callable[[int], None]) -> Failure | None:
     """Executes one run in this process; returns what went wrong, if anything did."""
+    from looplab.experiments.trackers import followed  # imports torch
     from looplab.experiments.trials import trial_of  # imports Hydra
 
     try:
         with written_whole(job.folder) as folder:
-            trial_of(job.config).run(job.config, folder, advanced)
+            trial = trial_of(job.config)
+            with followed(job.tracker, job.name, job.config, folder) as tracking:
+                trial.run(job.config, folder, advanced, tracking)
     except UsageError as error:
         return Failure(job.name, str(error), usage=True)
     except LoopLabError as error:

@@ -20,7 +20,7 @@ from looplab.experiments.selection import matches
 from looplab.experiments.words import Value, Word, check_keys, check_roots, parse, value_of
 
 #: Keys that say how to run, not what: no result depends on them.
-RUNNING = ("out", "executor", "workers", "display", "dry_run")
+RUNNING = ("out", "executor", "tracker", "workers", "display", "dry_run")
 #: Keys of a comparison or an experiment, which no single run has.
 SHARED = ("seeds", SWEEP, WITHOUT, EXPERIMENT)
 DISPLAYS = ("auto", "rich", "plain", "none")

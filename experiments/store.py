@@ -18,12 +18,14 @@ from looplab.experiments.result_folder import COMPARISON_FILE
 
 #: Keys of a configuration that change nothing in a run's results.
 NOT_IDENTITY = (
-    "cell", "out", "executor", "workers", "display", "dry_run", "seeds", "sweep", "experiment",
+    "cell", "out", "executor", "tracker", "workers", "display", "dry_run", "seeds", "sweep",
+    "experiment",
 )  # fmt: skip
 #: What runs do where nothing else is said; it is left out, as from runs before there was a choice.
 TRAINING = ("trial", {"_target_": "looplab.experiments.trials.training.Training"})
 RUNS = "runs"
 CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.json"
 HASH_DIGITS = 12
 #: Bytes that a run leaves behind, at most, as a rule: model, episodes, decisions, events.
 RUN_BYTES = 8 * 1024 * 1024
@@ -66,7 +68,7 @@ def run_name(config: Mapping[str, Any]) -> str:
 
 def is_finished(folder: Path) -> bool:
     """Whether a run's folder is there: it is moved into place only when it is complete."""
-    return (folder / "metrics.json").is_file()
+    return (folder / METRICS_FILE).is_file()
 
 
 @contextmanager

@@ -35,7 +35,8 @@ def single_job(words: Sequence[str]) -> tuple[Plan, Job]:
     config = asked.cells[0]
     name = run_name(config)
     out = asked.running["out"]
-    return asked, Job(name, config, RESULTS / _TRAIN / name if out is None else Path(out))
+    folder = RESULTS / _TRAIN / name if out is None else Path(out)
+    return asked, Job(name, config, folder, asked.running["tracker"])
 
 
 def train_one(words: Sequence[str], say: Callable[[str], None], dry_run: bool = False) -> None:

@@ -8,6 +8,8 @@ from looplab.experiments.build import check, make
 from looplab.experiments.trials.trial import Trial
 
 if TYPE_CHECKING:
+    from stable_baselines3.common.logger import KVWriter
+
     from looplab.experiments.measures import Measure
     from looplab.experiments.page import Page
 
@@ -24,11 +26,17 @@ class Training(Trial):
             make(config[part])
         check(config)
 
-    def run(self, config: Mapping[str, Any], folder: Path, report: Callable[[int], None]) -> None:
+    def run(
+        self,
+        config: Mapping[str, Any],
+        folder: Path,
+        report: Callable[[int], None],
+        curves: "KVWriter | None" = None,
+    ) -> None:
         """Trains, evaluates, and leaves what ``run.run`` says."""
         from looplab.experiments.run import run  # imports torch
 
-        run(config, folder, report)
+        run(config, folder, report, curves)
 
     @classmethod
     def measures(cls) -> Mapping[str, "Measure"]:

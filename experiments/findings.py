@@ -20,8 +20,9 @@ TRAIN = "train_violations_per_1k"
 
 
 def interval_of(cell: pd.Series, metric: str) -> Interval:
-    """A metric of one row of ``metrics.summary`` with its interval."""
-    return Interval(*(float(cell[f"{metric}{end}"]) for end in ("", "_low", "_high")))
+    """A metric of one row of ``metrics.summary`` with its interval; ends NaN where it has none."""
+    ends = (float(cell.get(f"{metric}{end}", np.nan)) for end in ("_low", "_high"))
+    return Interval(float(cell[metric]), *ends)
 
 
 def headlines(

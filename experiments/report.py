@@ -81,7 +81,7 @@ def write_report(folder: Path) -> Path:
     cells = summary(seeds, data.axes)
     write_whole(folder / SUMMARY_FILE, cells.to_csv(index=False).encode())
     claimed = _claimed(data, seeds)
-    figures = sorted(draw(data, cells), key=lambda figure: figure.stem != _main_figure(data))
+    figures = sorted(draw(data, seeds, cells), key=lambda figure: figure.stem != _main_figure(data))
     pictures = [_picture(folder, figure) for figure in figures]
     page = _render(data, cells, seeds, pictures, claimed)
     return write_whole(folder / REPORT_FILE, page.encode())

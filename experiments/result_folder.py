@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.cells import BASE_AXES, in_order
+from looplab.experiments.run_tables import ALARM_COLUMNS, CALIBRATION_COLUMNS
 from looplab.oversight.measures import LEVEL_STEPS
 
 RESULTS_FILE = "results.parquet"
 RUNS_FILE = "runs.parquet"
+CALIBRATION_FILE = "calibration.parquet"
+ALARMS_FILE = "alarms.parquet"
 COMPARISON_FILE = "comparison.json"
 PROVENANCE_FILE = "provenance.json"
 
@@ -91,6 +94,8 @@ class ResultFolder:
         axes: columns of ``runs`` that name a cell, the task first.
         comparison: content of ``comparison.json``.
         provenance: content of ``provenance.json``, empty if there is none.
+        calibration: see ``run_tables.calibration_rows``; empty if there is none.
+        alarms: see ``run_tables.alarm_rows``; empty if there are none.
     """
 
     path: Path
@@ -99,6 +104,8 @@ class ResultFolder:
     axes: tuple[str, ...]
     comparison: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    calibration: pd.DataFrame
+    alarms: pd.DataFrame
 
 
 def load(folder: Path) -> ResultFolder:
@@ -136,7 +143,16 @@ def load(folder: Path) -> ResultFolder:
         axes=axes,
         comparison=comparison,
         provenance=_read_json(provenance) if provenance.exists() else {},
+        calibration=_read_table(folder / CALIBRATION_FILE, CALIBRATION_COLUMNS),
+        alarms=_read_table(folder / ALARMS_FILE, ALARM_COLUMNS),
     )
+
+
+def _read_table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """A table that folders of older versions lack."""
+    if path.exists():
+        return _read_parquet(path, tuple(columns))
+    return pd.DataFrame(columns=list(columns)).astype(dict(columns))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

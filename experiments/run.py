@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import configure
 from looplab.agents.sb3 import save, train
 from looplab.envs.core import Lanes
 from looplab.experiments.build import Seeds, lanes, oversee, parts
+from looplab.experiments.drift_detection import monitor_alarms
 from looplab.experiments.evaluate import evaluate
 from looplab.experiments.provenance import provenance
 from looplab.oversight.engine import Engine
@@ -56,6 +57,7 @@ def run(
     model.logger.close()
     totals, waits = venv.oversight.totals, venv.oversight.measures.waits
     trials = catch_trials(venv.oversight)
+    raised = monitor_alarms(venv.oversight, task.num_lanes)
     rows = pd.DataFrame(venv.oversight.episodes)
     _write_preferences(venv.oversight, folder)
     venv.close()
@@ -74,6 +76,7 @@ def run(
         "drift_step": drift_step(task),
         "calibration": found.calibration,
         "catch_trials": trials,
+        "alarms": raised,
         "wall_seconds": time.perf_counter() - started,
     }
     _write(folder / "metrics.json", json.dumps(metrics, indent=2))

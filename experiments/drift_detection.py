@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from looplab.envs.errors import UsageError, whole
+from looplab.experiments.cells import cell_labels
 from looplab.experiments.metrics import PER_1K, RESAMPLING_SEED
 from looplab.experiments.result_folder import ResultFolder
 from looplab.experiments.statistics import Interval, mean_interval, proportion_interval
@@ -80,9 +81,10 @@ def detections(data: ResultFolder) -> pd.DataFrame:
         data: a comparison.
 
     Returns:
-        One row per cell and monitor, in the order of ``metrics.summary``: its axes, ``monitor``,
-        ``seeds``, ``drift_step`` and, each with ``_low`` and ``_high``, ``delay``, ``detected`` and
-        ``false_alarms_per_1k`` (see ``Detection``); empty where nothing drifts or nobody monitors.
+        One row per cell and monitor, in the order of ``metrics.summary``: its axes, ``label``,
+        ``monitor``, ``seeds``, ``drift_step`` and, each with ``_low`` and ``_high``, ``delay``,
+        ``detected`` and ``false_alarms_per_1k`` (see ``Detection``); empty where nothing drifts or
+        nobody monitors.
     """
     steps_of = {
         run: {name: alarms["step"].dropna().to_numpy(np.int64) for name, alarms in own}
@@ -90,7 +92,9 @@ def detections(data: ResultFolder) -> pd.DataFrame:
         for own in (rows.groupby("monitor", sort=False),)
     }
     rows = []
-    for _, cell in data.runs.groupby(list(data.axes), sort=False, dropna=False):
+    cells = [cell for _, cell in data.runs.groupby(list(data.axes), sort=False, dropna=False)]
+    labels = cell_labels(pd.DataFrame([cell.iloc[0] for cell in cells]), data.axes)
+    for label, cell in zip(labels, cells, strict=True):
         drifting = cell[cell["drift_step"].notna() & cell["run"].isin(steps_of)]
         if drifting.empty:
             continue
@@ -100,7 +104,7 @@ def detections(data: ResultFolder) -> pd.DataFrame:
             alarms = [run[monitor][run[monitor] < steps] for run in raised if monitor in run]
             found = detection(alarms, drift, steps)
             row: dict[str, Any] = {axis: cell[axis].iloc[0] for axis in data.axes}
-            row |= {"monitor": monitor, "seeds": len(alarms), "drift_step": drift}
+            row |= {"label": label, "monitor": monitor, "seeds": len(alarms), "drift_step": drift}
             for name in ("delay", "detected", "false_alarms_per_1k"):
                 interval = getattr(found, name)
                 row |= {name: interval.mean, f"{name}_low": interval.low}

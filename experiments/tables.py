@@ -9,7 +9,7 @@ import pandas as pd
 from looplab.experiments.beyond_means import REFERENCE, TAIL_SHARE
 from looplab.experiments.cells import cell_labels, readable, task_title
 from looplab.experiments.findings import interval_of
-from looplab.experiments.number_text import DASH, with_interval
+from looplab.experiments.number_text import DASH, whole_number, with_interval
 from looplab.experiments.statistics import Interval
 
 
@@ -182,6 +182,40 @@ def full_tables(cells: pd.DataFrame, axes: Sequence[str]) -> list[Table]:
             REFERENCE,
         ),
     ]
+
+
+def monitor_table(found: pd.DataFrame) -> Table:
+    """How late monitors found the drift, and how often they cried wolf before it.
+
+    Args:
+        found: the result of ``drift_detection.detections``, with at least one row.
+    """
+    heads = [
+        ("Task", ""), ("Regime", ""), ("Seeds", "runs of this cell"), ("Monitor", ""),
+        ("Drift at", "training step, all lanes together"),
+        ("Found it", "share of seeds with an alarm after the drift began"),
+        ("Delay", "training steps from the drift to the first alarm after it"),
+        ("False alarms", f"alarms before the drift {PER_1K}"),
+    ]  # fmt: skip
+    rows = []
+    for _, cell in found.iterrows():
+        task, label, monitor = task_title(cell["env"]), cell["label"], str(cell["monitor"])
+        detected = interval_of(cell, "detected")
+        rows.append(
+            [
+                Entry(task, task), Entry(label, label),
+                Entry(str(cell["seeds"]), int(cell["seeds"])), Entry(monitor, monitor),
+                Entry(whole_number(cell["drift_step"]), int(cell["drift_step"])),
+                Entry(share_text(detected), detected.mean),
+                _entry(cell, "delay"), _entry(cell, "false_alarms_per_1k"),
+            ]
+        )  # fmt: skip
+    about = (
+        "How late each monitor found that the task had changed, over the seeds in which it did, "
+        "and how often it raised an alarm before. Where nothing really changes (a control), what "
+        "it finds afterwards is a false alarm too."
+    )
+    return Table("Monitors and the drift", about, heads, rows)
 
 
 def _table(

@@ -86,11 +86,9 @@ def detections(data: ResultFolder) -> pd.DataFrame:
         ``detected`` and ``false_alarms_per_1k`` (see ``Detection``); empty where nothing drifts or
         nobody monitors.
     """
-    steps_of = {
-        run: {name: alarms["step"].dropna().to_numpy(np.int64) for name, alarms in own}
-        for run, rows in data.alarms.groupby("run", sort=False)
-        for own in (rows.groupby("monitor", sort=False),)
-    }
+    steps_of: dict[str, dict[str, np.ndarray]] = {}
+    for (run, monitor), own in data.alarms.groupby(["run", "monitor"], sort=False):
+        steps_of.setdefault(run, {})[monitor] = own["step"].dropna().to_numpy(np.int64)
     rows = []
     cells = [cell for _, cell in data.runs.groupby(list(data.axes), sort=False, dropna=False)]
     labels = cell_labels(pd.DataFrame([cell.iloc[0] for cell in cells]), data.axes)

@@ -55,7 +55,7 @@ def reliability(material: Material, what: str, row: int) -> pd.DataFrame:
         Columns ``said, happened, low, high``, one row per bin in which every seed predicted at
         least ``LEAST_PREDICTIONS`` times.
     """
-    runs = material.seeds_of_cells()[row]["run"]
+    runs = material.seeds_of_cells[row]["run"]
     table = material.data.calibration
     own = table[(table["predicts"] == what) & table["run"].isin(runs)]
     found = []

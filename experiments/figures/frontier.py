@@ -48,7 +48,7 @@ def violations_vs_hours(material: Material) -> Painted:
     x_label, y_label = "Human hours per run", "Training violations\nper 1 000 steps"
     canvas, all_axes = panels(material, x_label, y_label, steps=False)
     handles: list[Line2D] = line_handles(material, lines=False)
-    steps = [float(own["steps"].mean()) for own in material.seeds_of_cells()]
+    steps = [float(own["steps"].mean()) for own in material.seeds_of_cells]
     told = False
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
         names = (HOURS, VIOLATIONS)

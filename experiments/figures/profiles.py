@@ -68,7 +68,7 @@ def scores_by_label(material: Material) -> dict[str, np.ndarray]:
     seeds = pd.concat(
         [
             own.assign(label=mark.label)
-            for own, mark in zip(material.seeds_of_cells(), material.marks, strict=True)
+            for own, mark in zip(material.seeds_of_cells, material.marks, strict=True)
         ]
     )
     seeds = seeds[seeds[MEASURE].notna()]

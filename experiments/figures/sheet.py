@@ -4,6 +4,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class Material:
     seeds: pd.DataFrame
     data: ResultFolder
 
+    @cached_property
     def seeds_of_cells(self) -> list[pd.DataFrame]:
         """The rows of ``seeds`` of each cell."""
         cells = self.seeds.groupby(list(self.data.axes), sort=False, dropna=False)
@@ -196,6 +198,8 @@ def finish(canvas: Canvas, handles: Sequence[Line2D | Patch], caption: str) -> f
 
 def save(canvas: Canvas, stem: Path) -> None:
     """Writes PNG and PDF without dates, so that equal data give equal files."""
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")  # it is laid out: not once more for each file
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         buffer = io.BytesIO()
         canvas.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)

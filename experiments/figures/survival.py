@@ -25,7 +25,7 @@ def some_learned(material: Material) -> bool:
 def time_to_threshold(material: Material) -> Painted:
     """Share of seeds below the threshold against training steps; bars mark who never got there."""
     canvas, all_axes = panels(material, "Training steps", "Seeds below threshold")
-    cells = material.seeds_of_cells()
+    cells = material.seeds_of_cells
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
         for turn, row in enumerate(rows):
             known = cells[row][cells[row]["threshold_reached"].notna()]

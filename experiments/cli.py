@@ -52,8 +52,10 @@ Examples:
   looplab compare env=ops_desk workers=4 display=plain out=results/mine
 """
 REPORT_EXAMPLES = """\b
-Example:
+Examples:
   looplab report results/first_look
+  looplab report results/first_look results/mine
+  looplab report results/before results/after out=results/what_changed
 """
 LIST_EXAMPLES = """\b
 Examples:
@@ -134,6 +136,14 @@ def _complete_power(ctx: click.Context, param: click.Parameter, word: str) -> li
 
     found = bash_completions(word, tuple(ctx.params.get(param.name or "") or ()))
     return [CompletionItem(text) for text in found] or [CompletionItem(word, type="dir")]
+
+
+def _folders(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+    """Folders, also behind ``out=``."""
+    key = "out="
+    if word and key.startswith(word):
+        return [CompletionItem(key)]
+    return [CompletionItem(word, type="dir")]
 
 
 def _overrides(function: Command) -> Command:
@@ -230,12 +240,19 @@ def compare(overrides: tuple[str, ...], dry_run: bool) -> None:
 
 
 @cli.command(epilog=REPORT_EXAMPLES)
-@click.argument("folder", type=click.Path(path_type=Path))
-def report(folder: Path) -> None:
-    """Draw tables, figures and report of a results folder anew."""
-    from looplab.experiments.report import write_report
+@click.argument(
+    "words", nargs=-1, metavar="FOLDER [FOLDER]... [out=FOLDER]", shell_complete=_folders
+)
+def report(words: tuple[str, ...]) -> None:
+    """Draw tables, figures and report of a results folder anew, or hold several side by side.
 
-    click.echo(f"report: {write_report(folder)}")
+    Several: the same cells on equal seeds, settings and versions that differ, and claims whose
+    verdict changed, all against the first; written to FIRST_vs_OTHER beside the first unless out=
+    says otherwise.
+    """
+    from looplab.experiments.reporting import report as write
+
+    click.echo(f"report: {write(words)}")
 
 
 @cli.command("list", epilog=LIST_EXAMPLES)

@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import KVWriter, configure
 from looplab.agents.sb3 import save, train
 from looplab.envs.core import Lanes
 from looplab.experiments.build import Seeds, lanes, oversee, parts
+from looplab.experiments.drift_detection import monitor_alarms
 from looplab.experiments.evaluate import evaluate, evaluation_metrics
 from looplab.experiments.provenance import provenance
 from looplab.experiments.store import METRICS_FILE
@@ -63,6 +64,7 @@ def run(
     model.logger.close()
     totals, waits = venv.oversight.totals, venv.oversight.measures.waits
     trials = catch_trials(venv.oversight)
+    raised = monitor_alarms(venv.oversight, task.num_lanes)
     rows = pd.DataFrame(venv.oversight.episodes)
     _write_preferences(venv.oversight, folder)
     venv.close()
@@ -82,6 +84,7 @@ def run(
         "evaluation": evaluation_metrics(found.episodes),
         "calibration": found.calibration,
         "catch_trials": trials,
+        "alarms": raised,
         "wall_seconds": time.perf_counter() - started,
     }
     _write(folder / METRICS_FILE, json.dumps(metrics, indent=2))

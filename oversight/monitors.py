@@ -8,7 +8,7 @@ protocol its alarm raises the level of oversight.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,8 @@ class Watch:
         total: their sum.
         recent: sums and counts of the last steps, shape (steps, 2, m); None where not kept.
         source: what the stream remembers; None where it remembers nothing.
+        steps: steps seen so far.
+        raised: steps in which an alarm was raised, in any lane, counted from 0.
     """
 
     alarm: BoolArray
@@ -108,6 +110,8 @@ class Watch:
     total: FloatArray
     recent: FloatArray | None
     source: Any
+    steps: int = 0
+    raised: list[int] = field(default_factory=list)
 
 
 class Monitor(ABC):
@@ -160,7 +164,9 @@ class Monitor(ABC):
         watch.statistic = self.update(watch, total, count)
         watch.reading = watch.statistic
         watch.alarm = watch.statistic >= self.threshold - RISK_RESOLUTION
+        watch.steps += 1
         if watch.alarm.any():
+            watch.raised.append(watch.steps - 1)
             going_on = ~watch.alarm
             watch.statistic = watch.statistic * going_on
             watch.count *= going_on

@@ -64,6 +64,6 @@ class Training(Trial):
     @classmethod
     def page(cls, folder: Path) -> "Page":
         """Tables, figures and findings of training, evaluation and oversight."""
-        from looplab.experiments.report import training_page
+        from looplab.experiments.training_page import training_page
 
         return training_page(folder)

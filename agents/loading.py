@@ -88,8 +88,6 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
         if _DATA not in names:
             raise UsageError(f"{path} holds no {_DATA} to unpickle; its weights need no trust=true")
         return _trusted(kind, path, venv)
-    if kind is QLearning:
-        return _tabulated(path, weights, venv)
     return _filled(path, kind, weights, data, policy_layers, value_layers, venv)
 
 
@@ -140,6 +138,8 @@ def _filled(
     value_layers: list[int] | None,
     venv: Any,
 ) -> BaseAlgorithm:
+    if kind is QLearning:
+        return _tabulated(path, weights, venv)
     _check_space(path, kind, venv.action_space)
     architecture: Any = policy_layers
     if kind in _ON_POLICY:

@@ -197,11 +197,16 @@ def finish(canvas: Canvas, handles: Sequence[Line2D | Patch], caption: str) -> f
 
 
 def save(canvas: Canvas, stem: Path) -> None:
-    """Writes PNG and PDF without dates, so that equal data give equal files."""
-    canvas.draw_without_rendering()
-    canvas.set_layout_engine("none")  # it is laid out: not once more for each file
+    """Writes PNG and PDF without dates, so that equal data give equal files.
+
+    It is laid out once and for both: otherwise each would be drawn one time more, to find room.
+    """
+    canvas.set_dpi(PNG_DPI)
+    layout = canvas.get_layout_engine()
+    if layout is not None:
+        layout.execute(canvas)
+        canvas.set_layout_engine(None)
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         buffer = io.BytesIO()
         canvas.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
-        canvas.set_layout_engine("none")  # laid out once; the PDF takes the same places
         write_whole(stem.with_suffix(f".{kind}"), buffer.getvalue())

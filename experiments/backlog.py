@@ -1,7 +1,7 @@
 """Runs that wait for their turn, and what became of those that had it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from looplab.experiments.job import Failure, Job, Watcher
 
@@ -35,6 +35,14 @@ class Backlog:
         job = self._waiting.popleft()
         self._tried[job.name] += 1
         return job
+
+    def claim(self, names: Collection[str]) -> list[Job]:
+        """Takes those of these runs that wait."""
+        found = [job for job in self._waiting if job.name in names]
+        for job in found:
+            self._waiting.remove(job)
+            self._tried[job.name] += 1
+        return found
 
     def ended(self, job: Job, failure: Failure | None) -> None:
         """A run that was taken has ended, well or not."""

@@ -1,7 +1,8 @@
 """A run that is executed elsewhere, and comes back as the bytes of its files."""
 
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import getpid
 from pathlib import Path
@@ -27,6 +28,11 @@ def execute_away(job: Job, advanced: Callable[[int], None]) -> Failure | Parcel:
         folder = temporary / job.name
         failure = execute(Job(job.name, job.config, folder), advanced)
         return packed(folder) if failure is None else failure
+
+
+def look_in(path: Iterable[str]) -> None:
+    """Looks for modules where another process does, after this one's own places."""
+    sys.path.extend(place for place in path if place not in sys.path)
 
 
 @contextmanager

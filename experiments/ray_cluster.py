@@ -17,7 +17,7 @@ from looplab.envs.adapters.building import require
 from looplab.envs.errors import UsageError, finite, whole
 from looplab.experiments.backlog import Backlog
 from looplab.experiments.job import ONE_THREAD, Failure, Job, Watcher
-from looplab.experiments.parcel import Parcel, arrived, execute_away
+from looplab.experiments.parcel import Parcel, arrived, execute_away, look_in
 from looplab.experiments.provenance import cores
 
 #: Ray's own switches: no word about this use is sent anywhere, nothing is said of GPUs, and
@@ -197,7 +197,7 @@ def serve(job: Job, version: str, path: Sequence[str], postbox: Any) -> Failure 
     if version != __version__:
         return Failure(job.name, f"LoopLab is {__version__} on {node()}, not {version}", usage=True)
     torch.set_num_threads(1)
-    sys.path.extend(place for place in path if place not in sys.path)
+    look_in(path)
     postbox.put.remote(job.name, None)
     made, told = 0, time.monotonic()
 

@@ -233,7 +233,7 @@ def test_a_cell_of_an_experiment_is_the_cell_of_the_same_words() -> None:
         ("out=''", ["out must be a folder"]),
         ("out=3", ["out must be a folder, got 3"]),
         ("display=fancy", ["unknown display 'fancy'"]),
-        ("executor=cluster", ["unknown executor 'cluster'", "local, ray"]),
+        ("executor=cluster", ["unknown executor 'cluster'", "local, ray, slurm"]),
         ("executor=rai", ["did you mean 'ray'"]),
         ("executor=local,ray", ["executor cannot be swept"]),
         ("executor.address=auto", ["under the chosen executor; executor=ray has it"]),

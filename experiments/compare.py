@@ -13,7 +13,7 @@ from looplab.experiments.build import make
 from looplab.experiments.cells import GROUP_AXES
 from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.composition import TRIAL
-from looplab.experiments.executors import EXECUTORS
+from looplab.experiments.executors import executor_of
 from looplab.experiments.job import Failure, Job
 from looplab.experiments.manifest import extended, manifest_of, with_notes
 from looplab.experiments.number_text import counted
@@ -158,6 +158,7 @@ def run_plan(
         RunsFailed: after all others are done, if runs failed.
     """
     check_cells(asked)
+    executor_of(asked.running)
     folder = out_folder(asked)
     wanted = jobs(asked, folder)
     manifest = manifest_of(asked, wanted, command)
@@ -198,7 +199,7 @@ def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]
     steps = {job.name: int(job.config["total_steps"]) for job in new}
     longest_first = sorted(new, key=lambda job: -steps[job.name])
     with display(running["display"], cells, steps) as shown:
-        return EXECUTORS[running["executor"]](longest_first, running["workers"], shown)
+        return executor_of(running)(longest_first, running["workers"], shown)
 
 
 def not_judged(asked: Plan) -> list[str]:

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.store import written_whole
 
+#: Libraries that start threads of their own when they are first imported read these.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -36,12 +39,15 @@ class Failure:
         message: one line for a person.
         details: the traceback, where it is a fault and no complaint about the input.
         usage: whether the input was at fault.
+        chance: whether it may go well when it is tried once more. What LoopLab itself complains
+            about does not: the same run meets the same input and the same environment.
     """
 
     name: str
     message: str
     details: str = field(default="", repr=False)
     usage: bool = False
+    chance: bool = False
 
 
 class Watcher(Protocol):
@@ -73,5 +79,5 @@ def execute(job: Job, advanced: Callable[[int], None]) -> Failure | None:
         return Failure(job.name, str(error))
     except Exception as error:  # isolated: the other runs go on, and it is reported
         line = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Failure(job.name, line, traceback.format_exc())
+        return Failure(job.name, line, traceback.format_exc(), chance=True)
     return None

@@ -108,11 +108,12 @@ def remove_partial(parent: Path) -> None:
     """Removes what runs of dead processes left half-written; those of living ones stay."""
     for partial in parent.glob(f".*{_PARTIAL}*"):
         process = partial.name.rsplit(_PARTIAL, 1)[1]
-        if not (process.isdigit() and _lives(int(process))):
+        if not (process.isdigit() and lives(int(process))):
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether a process of this machine lives."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

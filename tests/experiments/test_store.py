@@ -55,7 +55,7 @@ def manifest(*words: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "word", ["out=elsewhere", "workers=7", "display=none", "dry_run=true", "executor=local"]
+    "word", ["out=elsewhere", "workers=7", "display=none", "dry_run=true", "executor=ray"]
 )
 def test_how_to_run_does_not_change_the_identity(word: str) -> None:
     assert identity(config(word)) == identity(config())

@@ -130,11 +130,12 @@ def test_an_added_key_reaches_the_constructor() -> None:
 
 
 def test_running_words_are_kept_apart_from_what_is_run() -> None:
-    words = ["executor=ray", "executor.address=auto"]
+    words = ["executor=ray", "executor.address=auto", "tracker=wandb", "tracker.mode=online"]
     asked = plan(["out=somewhere", "workers=3", "display=none", "dry_run=true", *words])
     executor = asked.running.pop("executor")
     assert executor["_target_"].endswith("Ray")
     assert executor["address"] == "auto"
+    assert asked.running.pop("tracker")["mode"] == "online"
     assert asked.running == {
         "out": "somewhere", "workers": 3, "display": "none", "dry_run": True,
     }  # fmt: skip

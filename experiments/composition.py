@@ -157,7 +157,7 @@ def choices_with(key: str) -> list[str]:
     ['veto']
     """
     group, *rest = key.split(".")
-    return [name for name in groups().get(group, ()) if _has(_file(group, name), rest)]
+    return [name for name in groups().get(group, ()) if _has(_inherited(group, name), rest)]
 
 
 def class_of_trial(name: str) -> str:
@@ -175,6 +175,18 @@ def _has(node: Any, path: list[str]) -> bool:
             return False
         node = node[part]
     return True
+
+
+def _inherited(group: str, name: str) -> Any:
+    """A choice's own keys and those of the files that it is built on."""
+    own = _file(group, name)
+    found: dict[str, Any] = {}
+    for entry in own.get("defaults", ()) if isinstance(own, Mapping) else ():
+        if isinstance(entry, str) and entry.startswith("/"):  # /fleet@_here_, beside the groups
+            found |= _file("", entry.strip("/").partition("@")[0])
+        elif isinstance(entry, str) and entry != "_self_":
+            found |= _inherited(group, entry)
+    return found | own if isinstance(own, Mapping) else own
 
 
 def _file(group: str, name: str) -> Any:

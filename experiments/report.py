@@ -12,7 +12,7 @@ from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.figures import FIGURES_FOLDER, draw
 from looplab.experiments.files import write_whole
 from looplab.experiments.metrics import per_seed, summary
-from looplab.experiments.pages import picture, rendered
+from looplab.experiments.rendering import picture, rendered
 from looplab.experiments.report_content import experiment_of, gathered
 from looplab.experiments.result_folder import ResultFolder, load
 from looplab.experiments.verdicts import VERDICTS_FILE, as_json, judge

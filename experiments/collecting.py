@@ -108,12 +108,16 @@ def column(values: Sequence[Any]) -> pd.Series:
     [0.0, 0.1, nan]
     >>> column(["auto", 64]).tolist()
     ['auto', '64']
+    >>> column([True, None]).dtype
+    BooleanDtype
     """
     present = [value for value in values if value is not None]
     truths = [isinstance(value, bool) for value in present]
     numbers = all(isinstance(value, int | float) for value in present) and not any(truths)
-    if present and (numbers or all(truths)):
-        return pd.Series(values)
+    if present and numbers:
+        return pd.Series(values, dtype=None if len(present) == len(values) else "float64")
+    if present and all(truths):
+        return pd.Series(values, dtype="bool" if len(present) == len(values) else "boolean")
     return pd.Series([None if value is None else str(value) for value in values], dtype="str")
 
 

@@ -10,7 +10,7 @@ from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.figures import FIGURES_FOLDER
 from looplab.experiments.files import write_whole
 from looplab.experiments.page import Page
-from looplab.experiments.pages import picture, rendered
+from looplab.experiments.rendering import picture, rendered
 from looplab.experiments.report_content import experiment_of, gathered
 from looplab.experiments.result_folder import read_comparison
 from looplab.experiments.trials import kind

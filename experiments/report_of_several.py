@@ -12,7 +12,7 @@ from looplab.experiments.cells import readable, task_title
 from looplab.experiments.files import write_whole
 from looplab.experiments.measures import MEASURES
 from looplab.experiments.number_text import DASH, short_number, with_interval
-from looplab.experiments.pages import rendered
+from looplab.experiments.rendering import rendered
 from looplab.experiments.report_content import flattened
 from looplab.experiments.result_folder import COMPARISON_FILE, ResultFolder, load
 from looplab.experiments.side_by_side import (

@@ -51,6 +51,7 @@ def run(
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
     probe = built.agent.probe(model, venv.oversight)
     steps = train(model, config["total_steps"], report)
+    trained = time.perf_counter() - started
     if probe is not None:
         probe.close()
     model.logger.close()
@@ -74,6 +75,7 @@ def run(
         "drift_step": drift_step(task),
         "calibration": found.calibration,
         "catch_trials": trials,
+        "train_wall_seconds": trained,
         "wall_seconds": time.perf_counter() - started,
     }
     _write(folder / "metrics.json", json.dumps(metrics, indent=2))

@@ -18,7 +18,8 @@ from looplab.experiments.result_folder import COMPARISON_FILE
 
 #: Keys of a configuration that change nothing in a run's results.
 NOT_IDENTITY = (
-    "cell", "out", "executor", "workers", "display", "dry_run", "seeds", "sweep", "experiment",
+    "cell", "out", "other_version", "executor", "workers", "display", "dry_run", "seeds", "sweep",
+    "experiment",
 )  # fmt: skip
 RUNS = "runs"
 CONFIG_FILE = "config.yaml"
@@ -115,12 +116,13 @@ def lives(process: int) -> bool:
     return True
 
 
-def check_writable(folder: Path, new_runs: int) -> None:
+def check_writable(folder: Path, new_runs: int, all_bytes: float | None = None) -> None:
     """Checks that a folder can be made or written and has room, and writes nothing.
 
     Args:
         folder: where results will go; it need not exist.
         new_runs: runs that will be written.
+        all_bytes: what they will leave, all together; None: ``RUN_BYTES`` each.
 
     Raises:
         UsageError: if it is no folder, may not be written, or has no room.
@@ -130,11 +132,12 @@ def check_writable(folder: Path, new_runs: int) -> None:
         raise UsageError(f"cannot write {folder}: {there} is a file, not a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write {folder}: no permission to write in {there}")
-    free, needed = shutil.disk_usage(there).free, new_runs * RUN_BYTES
+    free = shutil.disk_usage(there).free
+    needed = round(new_runs * RUN_BYTES if all_bytes is None else all_bytes)
     if free < needed:
         raise UsageError(
             f"no space for {folder}: {counted(new_runs, 'run')} may need "
-            f"{needed // _MEBIBYTE} MiB, {free // _MEBIBYTE} MiB are free"
+            f"{-(-needed // _MEBIBYTE)} MiB, {free // _MEBIBYTE} MiB are free"
         )
 
 
@@ -166,8 +169,7 @@ def locked(folder: Path) -> Iterator[None]:
 def check_same(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a results folder holds already, if it belongs to this comparison; else refuses it.
 
-    More seeds and more values on the same axes belong to it; other axes or settings, and runs of
-    another version, do not.
+    More seeds and more values on the same axes belong to it; other axes or settings do not.
 
     Args:
         folder: the results folder; it need not exist.
@@ -206,11 +208,9 @@ def _strangers(folder: Path) -> list[str]:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    found = [
-        f"its {key} is {old.get(key)}, not {new[key]}"
-        for key in ("name", "version")
-        if old.get(key) != new[key]
-    ]
+    found = []
+    if old.get("name") != new["name"]:
+        found.append(f"its name is {old.get('name')}, not {new['name']}")
     if list(old["axes"]) != list(new["axes"]):
         found.append(f"its axes are {', '.join(old['axes'])}, not {', '.join(new['axes'])}")
     before, after = old["settings"], new["settings"]

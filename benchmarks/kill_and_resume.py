@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 WORDS = (
-    "env=lava_shortcut", "regime=autonomous,in_the_loop", "seeds=3", "total_steps=3000",
+    "env=lava_shortcut", "regime=autonomous,in_the_loop", "total_steps=3000",
     "eval_episodes=4", "agent.lanes=4", "workers=2", "display=none",
 )  # fmt: skip
 #: A dead command's processes end within this time.
@@ -102,14 +102,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--executor", choices=("local", "ray"), default="local")
+    parser.add_argument("--seeds", type=int, default=3, help="of a comparison: half of its runs")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     given = parser.parse_args()
     rng = random.Random(given.seed)
-    words = (*WORDS, f"executor={given.executor}")
+    here = (*WORDS, f"seeds={given.seeds}", "executor=local")
+    words = (*here[:-1], f"executor={given.executor}")
     with tempfile.TemporaryDirectory() as temporary:
         folder, kills, out = Path(temporary), 0, 1
         began = time.monotonic()
-        if killed(folder, "undisturbed", (*WORDS, "executor=local"), float("inf")):
+        if killed(folder, "undisturbed", here, float("inf")):
             raise Differs("the undisturbed comparison was disturbed")
         span = time.monotonic() - began
         while kills < given.kills or (folder / f"out{out}").exists():

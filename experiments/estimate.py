@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from looplab.envs.errors import LoopLabError
 from looplab.experiments.job import Job
 from looplab.experiments.number_text import counted
 from looplab.experiments.parcel import scratch
@@ -188,7 +187,7 @@ def trial(config: Mapping[str, Any]) -> Pace | None:
             place = temporary / str(steps)
             try:
                 run({**config, "total_steps": steps, "eval_episodes": 1}, place)
-            except LoopLabError:  # the run itself will say so
+            except Exception:  # the run itself will say so
                 pace = None
                 break
             pace = pace_of(place)

@@ -121,7 +121,7 @@ def test_a_run_that_tells_nothing_is_passed_over(text: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("found", "room", "line"),
     [
-        (Estimate(20.0, 5.0, 3000.0), 2, "under a minute with 2 at once, 3 KiB on disk (by earlier"),
+        (Estimate(20.0, 5.0, 3000.0), 2, "under a minute with 2 at once, 3 KiB on disk"),
         (Estimate(600.0, 60.0, 5 * MEBIBYTE), 2, "about 5 minutes with 2 at once, 5 MiB on disk"),
         (Estimate(600.0, 600.0, 5 * MEBIBYTE), 2, "about 10 minutes with 2 at once"),
         (Estimate(9000.0, 60.0, 2**31, trials=True), None,

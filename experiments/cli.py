@@ -50,6 +50,7 @@ Examples:
   looplab compare env=lava_shortcut,ops_desk regime=autonomous,in_the_loop seeds=5
   looplab compare regime=in_the_loop overseer.miss_rate=0,0.1,0.2 seeds=3,7,9
   looplab compare env=ops_desk workers=4 display=plain out=results/mine
+  looplab compare experiment=gate_lifted executor=ray executor.address=auto
 """
 REPORT_EXAMPLES = """\b
 Examples:
@@ -355,8 +356,9 @@ def bench(what: str, names: tuple[str, ...], json_file: Path | None) -> None:
     """Measure speed, as ratios within one run.
 
     WHAT is learning (default: PPO under oversight against stock PPO), envs (lanes against single
-    environments) or solve (train an agent on each task, or on the presets NAMES, and compare it
-    with the task's reference).
+    environments), solve (train an agent on each task, or on the presets NAMES, and compare it
+    with the task's reference) or running (what executing runs costs beside them, and what a second
+    worker brings).
     """
     from looplab.envs.errors import choice
     from looplab.experiments.bench import BENCHES

@@ -186,7 +186,7 @@ def _inherited(group: str, name: str) -> Any:
             found |= _file("", entry.strip("/").partition("@")[0])
         elif isinstance(entry, str) and entry != "_self_":
             found |= _inherited(group, entry)
-    return found | own if isinstance(own, Mapping) else own
+    return {**found, **own} if isinstance(own, Mapping) else own
 
 
 def _file(group: str, name: str) -> Any:

@@ -1,18 +1,32 @@
 """Where runs are executed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from looplab.experiments.backlog import Backlog
 from looplab.experiments.crew import Crew
 from looplab.experiments.job import Failure, Job, Watcher, execute
 from looplab.experiments.provenance import cores
 
-#: Takes the runs, the longest first, how many run at once (None: as many as there is room for), and
-#: who is told how they go on; returns those that failed, in the order of the jobs. A run that fails
-#: stops no other, and a failure by chance is tried once more, after the others.
-Executor = Callable[[Sequence[Job], int | None, Watcher], list[Failure]]
+
+class Executor(Protocol):
+    """Executes runs somewhere."""
+
+    def __call__(self, jobs: Sequence[Job], workers: int | None, watcher: Watcher) -> list[Failure]:
+        """Executes runs. One that fails stops no other; by chance: it is tried once more, last.
+
+        Args:
+            jobs: the runs; the longest should come first.
+            workers: how many go on at once; None: as many as there is room for.
+            watcher: is told how they go on.
+
+        Returns:
+            Those that failed, in the order of the jobs.
+        """
+
+    def room(self, workers: int | None) -> int | None:
+        """How many runs go on at once; None where that is not known beforehand."""
 
 
 def executor_of(running: Mapping[str, Any]) -> Executor:
@@ -38,7 +52,11 @@ class Local:
 
     def __call__(self, jobs: Sequence[Job], workers: int | None, watcher: Watcher) -> list[Failure]:
         """Executes runs, as many at once as there are workers; None: one per core."""
-        return execute_here(Backlog(jobs, watcher), workers or cores(), watcher)
+        return execute_here(Backlog(jobs, watcher), self.room(workers), watcher)
+
+    def room(self, workers: int | None) -> int:
+        """How many runs go on at once."""
+        return workers or cores()
 
 
 def execute_here(backlog: Backlog, workers: int, watcher: Watcher) -> list[Failure]:

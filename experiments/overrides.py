@@ -17,10 +17,11 @@ from looplab.experiments.composition import (
 )
 from looplab.experiments.result_folder import TRAIN
 from looplab.experiments.selection import matches
+from looplab.experiments.versions import OTHER_VERSION
 from looplab.experiments.words import Value, Word, check_keys, check_roots, parse, value_of
 
 #: Keys that say how to run, not what: no result depends on them.
-RUNNING = ("out", "executor", "tracker", "workers", "display", "dry_run")
+RUNNING = ("out", "other_version", "executor", "tracker", "workers", "display", "dry_run")
 #: Keys of a comparison or an experiment, which no single run has.
 SHARED = ("seeds", SWEEP, WITHOUT, EXPERIMENT)
 DISPLAYS = ("auto", "rich", "plain", "none")
@@ -216,6 +217,7 @@ def _check_scalars(config: Mapping[str, Any]) -> None:
     finite("wage_per_hour", config["wage_per_hour"], 0.0)
     finite("fee_per_review", config["fee_per_review"], 0.0)
     choice("display", config["display"], DISPLAYS)
+    choice("other_version", config["other_version"], OTHER_VERSION)
     if config["workers"] is not None:
         whole("workers", config["workers"], 1)
     if not isinstance(config["dry_run"], bool):

@@ -75,9 +75,14 @@ class Ray:
         """Executes runs, ``workers`` at once; None: as many as the cluster has room for."""
         backlog = Backlog(jobs, watcher)
         if jobs:
-            with self._connected(min(workers or cores(), len(jobs)) * self.cpus):
-                _Tasks(self, backlog, workers or len(jobs), watcher).work()
+            room = min(self.room(workers) or len(jobs), len(jobs))
+            with self._connected(room * self.cpus):
+                _Tasks(self, backlog, room, watcher).work()
         return backlog.failures()
+
+    def room(self, workers: int | None) -> int | None:
+        """How many runs go on at once; None: the cluster alone knows."""
+        return workers or (cores() if self.address is None else None)
 
     @contextmanager
     def _connected(self, own_cpus: int) -> Iterator[None]:

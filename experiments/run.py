@@ -59,6 +59,7 @@ def run(
     model.set_logger(logger)
     probe = built.agent.probe(model, venv.oversight)
     steps = train(model, config["total_steps"], report)
+    trained = time.perf_counter() - started
     if probe is not None:
         probe.close()
     model.logger.close()
@@ -85,6 +86,7 @@ def run(
         "calibration": found.calibration,
         "catch_trials": trials,
         "alarms": raised,
+        "train_wall_seconds": trained,
         "wall_seconds": time.perf_counter() - started,
     }
     _write(folder / METRICS_FILE, json.dumps(metrics, indent=2))

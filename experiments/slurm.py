@@ -82,11 +82,20 @@ class Slurm:
         if not jobs:
             return []
         folder = jobs[0].folder.parent.absolute() / JOBS
-        limit = workers or (cores() if self.cluster == "local" else len(jobs))
-        failures = _Desk(self, folder, limit, jobs, watcher).work()
+        failures = _Desk(
+            self, folder, self._jobs_at_once(workers) or len(jobs), jobs, watcher
+        ).work()
         if not failures:  # else its logs are wanted
             shutil.rmtree(folder, ignore_errors=True)
         return failures
+
+    def room(self, workers: int | None) -> int | None:
+        """How many runs go on at once; None: the cluster alone knows."""
+        at_once = self._jobs_at_once(workers)
+        return None if at_once is None else at_once * min(self.cpus, self.runs_per_job)
+
+    def _jobs_at_once(self, workers: int | None) -> int | None:
+        return workers or (cores() if self.cluster == "local" else None)
 
     def submitter(self, folder: Path) -> Any:
         """Submitit's executor with these settings.

@@ -137,7 +137,8 @@ def test_running_words_are_kept_apart_from_what_is_run() -> None:
     assert executor["address"] == "auto"
     assert asked.running.pop("tracker")["mode"] == "online"
     assert asked.running == {
-        "out": "somewhere", "workers": 3, "display": "none", "dry_run": True,
+        "out": "somewhere", "other_version": "refuse", "workers": 3, "display": "none",
+        "dry_run": True,
     }  # fmt: skip
     assert asked.cells == plan([]).cells
     assert asked.settings == plan([]).settings
@@ -239,6 +240,7 @@ def test_a_cell_of_an_experiment_is_the_cell_of_the_same_words() -> None:
         ("executor=local,ray", ["executor cannot be swept"]),
         ("executor.address=auto", ["under the chosen executor; executor=ray has it"]),
         ("executor.adress=auto", ["unknown key 'executor.adress'"]),
+        ("other_version=aprat", ["unknown other_version 'aprat'; did you mean 'apart'"]),
         ("dry_run=perhaps", ["dry_run must be true or false"]),
         ("seeds=0", ["seeds must be a whole number of at least 1, got 0"]),
         ("seeds=2,2.5", ["whole number"]),

@@ -341,9 +341,19 @@ def _solve(names: Sequence[str], json_file: Path | None, say: Callable[[str], No
     _written(dict(sorted(found.items())), json_file)
 
 
+def _running(names: Sequence[str], json_file: Path | None, say: Callable[[str], None]) -> None:
+    from looplab.experiments.bench_running import bench_running
+
+    if names:
+        raise UsageError(f"bench running takes no names, got {' '.join(names)}")
+    _check_file(json_file)
+    _written(bench_running(say), json_file)
+
+
 #: What can be measured, by name.
 BENCHES: dict[str, Callable[[Sequence[str], Path | None, Callable[[str], None]], None]] = {
     "learning": _learning,
     "envs": _envs,
     "solve": _solve,
+    "running": _running,
 }

@@ -13,7 +13,7 @@ from looplab.experiments.composition import EXPERIMENT, composed, groups
 PLURALS = {
     "envs": "env", "agents": "agent", "protocols": "protocol", "triggers": "trigger",
     "overseers": "overseer", "fallbacks": "fallback", "signals": "signal", "regimes": "regime",
-    "experiments": "experiment", "trials": "trial",
+    "experiments": "experiment", "executors": "executor", "trials": "trial", "trackers": "tracker",
 }  # fmt: skip
 
 

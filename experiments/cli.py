@@ -34,6 +34,9 @@ TRAIN_EXAMPLES = """\b
 Examples:
   looplab train env=ops_desk regime=on_the_loop protocol.lag=3 seed=7
   looplab train env=lava_shortcut regime=in_the_loop trigger=risk total_steps=50000
+  looplab train --multirun env=lava_shortcut,ops_desk seed=0,1 total_steps=20000
+  looplab train --multirun hydra/sweeper=optuna hydra.sweeper.n_trials=20 \\
+      'agent.settings.learning_rate=tag(log, interval(1e-4, 1e-2))' --objective alone_return
 """
 EVALUATE_EXAMPLES = """\b
 Examples:
@@ -47,10 +50,13 @@ Examples:
   looplab compare env=lava_shortcut,ops_desk regime=autonomous,in_the_loop seeds=5
   looplab compare regime=in_the_loop overseer.miss_rate=0,0.1,0.2 seeds=3,7,9
   looplab compare env=ops_desk workers=4 display=plain out=results/mine
+  looplab compare experiment=gate_lifted executor=ray executor.address=auto
 """
 REPORT_EXAMPLES = """\b
-Example:
+Examples:
   looplab report results/first_look
+  looplab report results/first_look results/mine
+  looplab report results/before results/after out=results/what_changed
 """
 LIST_EXAMPLES = """\b
 Examples:
@@ -133,6 +139,14 @@ def _complete_power(ctx: click.Context, param: click.Parameter, word: str) -> li
     return [CompletionItem(text) for text in found] or [CompletionItem(word, type="dir")]
 
 
+def _folders(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+    """Folders, also behind ``out=``."""
+    key = "out="
+    if word and key.startswith(word):
+        return [CompletionItem(key)]
+    return [CompletionItem(word, type="dir")]
+
+
 def _overrides(function: Command) -> Command:
     return click.argument("overrides", nargs=-1, shell_complete=_complete)(function)
 
@@ -158,14 +172,31 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command(epilog=TRAIN_EXAMPLES)
 @_dry_run
+@click.option("--multirun", "-m", is_flag=True, help="Sweep or search, as Hydra does.")
+@click.option(
+    "--objective",
+    help="Of --multirun: what is told of each run, and what a search improves; default "
+    "overseen_return.",
+    shell_complete=_complete_one,
+)
 @_overrides
-def train(overrides: tuple[str, ...], dry_run: bool) -> None:
+def train(overrides: tuple[str, ...], dry_run: bool, multirun: bool, objective: str | None) -> None:
     """Train one agent under one regime, and evaluate it.
 
     It is evaluated overseen and alone. OVERRIDES are key=value words: groups (env, regime, agent,
     protocol, trigger, overseer, fallback, signal) and any key within them. Results go to
     results/train/NAME unless out= says otherwise. A run that is finished already is not repeated.
     """
+    if multirun:
+        from looplab.experiments.multirun import OBJECTIVE
+        from looplab.experiments.multirun import multirun as sweep
+
+        if dry_run:
+            raise UsageError("--dry-run lists no sweep of Hydra's; leave one of the two out")
+        sweep(overrides, objective or OBJECTIVE, click.echo)
+        return
+    if objective is not None:
+        raise UsageError("--objective belongs to --multirun")
     from looplab.experiments.training import train_one
 
     train_one(overrides, click.echo, dry_run)
@@ -210,12 +241,19 @@ def compare(overrides: tuple[str, ...], dry_run: bool) -> None:
 
 
 @cli.command(epilog=REPORT_EXAMPLES)
-@click.argument("folder", type=click.Path(path_type=Path))
-def report(folder: Path) -> None:
-    """Draw tables, figures and report of a results folder anew."""
-    from looplab.experiments.report import write_report
+@click.argument(
+    "words", nargs=-1, metavar="FOLDER [FOLDER]... [out=FOLDER]", shell_complete=_folders
+)
+def report(words: tuple[str, ...]) -> None:
+    """Draw tables, figures and report of a results folder anew, or hold several side by side.
 
-    click.echo(f"report: {write_report(folder)}")
+    Several: the same cells on equal seeds, settings and versions that differ, and claims whose
+    verdict changed, all against the first; written to FIRST_vs_OTHER beside the first unless out=
+    says otherwise.
+    """
+    from looplab.experiments.reporting import report as write
+
+    click.echo(f"report: {write(words)}")
 
 
 @cli.command("list", epilog=LIST_EXAMPLES)
@@ -318,8 +356,9 @@ def bench(what: str, names: tuple[str, ...], json_file: Path | None) -> None:
     """Measure speed, as ratios within one run.
 
     WHAT is learning (default: PPO under oversight against stock PPO), envs (lanes against single
-    environments) or solve (train an agent on each task, or on the presets NAMES, and compare it
-    with the task's reference).
+    environments), solve (train an agent on each task, or on the presets NAMES, and compare it
+    with the task's reference) or running (what executing runs costs beside them, and what a second
+    worker brings).
     """
     from looplab.envs.errors import choice
     from looplab.experiments.bench import BENCHES

@@ -12,18 +12,28 @@ import pandas as pd
 from looplab.experiments.cells import in_order
 from looplab.experiments.files import write_whole
 from looplab.experiments.provenance import provenance
-from looplab.experiments.result_folder import PROVENANCE_FILE, RESULTS_FILE, RUNS_FILE, TOTALS
-from looplab.experiments.store import RUNS
+from looplab.experiments.result_folder import (
+    ALARMS_FILE,
+    CALIBRATION_FILE,
+    PROVENANCE_FILE,
+    RESULTS_FILE,
+    RUNS_FILE,
+    TOTALS,
+)
+from looplab.experiments.run_tables import alarm_rows, calibration_rows
+from looplab.experiments.store import METRICS_FILE, RUNS
 from looplab.oversight.calibration import RISK, SAFETY
 
 EPISODES_FILE = "episodes.parquet"
-METRICS_FILE = "metrics.json"
 #: Order of the rows of ``results.parquet``, after the cell and the seed.
 ROW_ORDER = ("phase", "policy", "end_step", "lane", "episode")
 
 
 def collect(folder: Path, entries: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> None:
-    """Writes ``results.parquet``, ``runs.parquet`` and ``provenance.json`` of finished runs.
+    """Writes the tables and ``provenance.json`` of finished runs.
+
+    The tables are ``results.parquet``, ``runs.parquet``, ``calibration.parquet`` and
+    ``alarms.parquet``.
 
     Rows of ``results.parquet`` are ordered by cell, seed, phase, policy, end step, lane and
     episode, and hold no time of day, so that the same runs give the same file, however they were
@@ -44,6 +54,12 @@ def collect(folder: Path, entries: Sequence[Mapping[str, Any]], axes: Sequence[s
     ordered = pd.concat([named[[*axes, "seed", "run"]], others], axis="columns")
     write_frame(folder / RESULTS_FILE, ordered)
     write_frame(folder / RUNS_FILE, runs)
+    metrics = {name: read_metrics(folder / RUNS / name) for name in runs["run"]}
+    for name, rows in (
+        (CALIBRATION_FILE, calibration_rows(metrics)),
+        (ALARMS_FILE, alarm_rows(metrics)),
+    ):
+        write_frame(folder / name, rows)
     text = json.dumps(provenance(), indent=2) + "\n"
     write_whole(folder / PROVENANCE_FILE, text.encode())
 
@@ -51,7 +67,7 @@ def collect(folder: Path, entries: Sequence[Mapping[str, Any]], axes: Sequence[s
 def _runs(folder: Path, entries: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> pd.DataFrame:
     rows = []
     for entry in entries:
-        metrics = json.loads((folder / RUNS / entry["run"] / METRICS_FILE).read_text("utf-8"))
+        metrics = read_metrics(folder / RUNS / entry["run"])
         threshold = metrics["threshold"]
         rows.append(
             {
@@ -75,6 +91,12 @@ def _runs(folder: Path, entries: Sequence[Mapping[str, Any]], axes: Sequence[str
     return found
 
 
+def read_metrics(place: Path) -> dict[str, Any]:
+    """What ``metrics.json`` of a finished run says."""
+    content: dict[str, Any] = json.loads((place / METRICS_FILE).read_text("utf-8"))
+    return content
+
+
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
@@ -86,12 +108,16 @@ def column(values: Sequence[Any]) -> pd.Series:
     [0.0, 0.1, nan]
     >>> column(["auto", 64]).tolist()
     ['auto', '64']
+    >>> column([True, None]).dtype
+    BooleanDtype
     """
     present = [value for value in values if value is not None]
     truths = [isinstance(value, bool) for value in present]
     numbers = all(isinstance(value, int | float) for value in present) and not any(truths)
-    if present and (numbers or all(truths)):
-        return pd.Series(values)
+    if present and numbers:
+        return pd.Series(values, dtype=None if len(present) == len(values) else "float64")
+    if present and all(truths):
+        return pd.Series(values, dtype="bool" if len(present) == len(values) else "boolean")
     return pd.Series([None if value is None else str(value) for value in values], dtype="str")
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from looplab.envs.errors import LoopLabError, UsageError
+from looplab.experiments.build import make
 from looplab.experiments.cells import GROUP_AXES
 from looplab.experiments.claims import left_out, read_claims
 from looplab.experiments.composition import TRIAL
-from looplab.experiments.executors import EXECUTORS
+from looplab.experiments.estimate import estimate
+from looplab.experiments.executors import executor_of
 from looplab.experiments.job import Failure, Job
 from looplab.experiments.manifest import extended, manifest_of, with_notes
 from looplab.experiments.number_text import counted
@@ -30,6 +32,7 @@ from looplab.experiments.store import (
     write_manifest,
 )
 from looplab.experiments.trials import kind, trial_of
+from looplab.experiments.versions import place_of
 from looplab.experiments.words import value_of
 
 RESULTS = Path("results")
@@ -87,7 +90,17 @@ def _word(key: str, value: Any) -> str:
 
 
 def out_folder(asked: Plan) -> Path:
-    """Where a comparison's results go: ``out``, or a folder named after what is compared."""
+    """Where a comparison's results go: ``out``, or a folder named after what is compared.
+
+    Raises:
+        UsageError: if results of another version of LoopLab are there.
+    """
+    folder = _named_folder(asked)
+    runs = [job.folder for job in jobs(asked, folder)]
+    return place_of(folder, runs, asked.running["other_version"])
+
+
+def _named_folder(asked: Plan) -> Path:
     if asked.running["out"] is not None:
         return Path(asked.running["out"])
     if asked.experiment is not None:
@@ -103,20 +116,20 @@ def jobs(asked: Plan, folder: Path) -> list[Job]:
         for seed in asked.seeds:
             config = {**cell, "seed": seed}
             name = run_name(config)
-            found[name] = Job(name, config, folder / RUNS / name)
+            found[name] = Job(name, config, folder / RUNS / name, asked.running["tracker"])
     return list(found.values())
 
 
 def listing(asked: Plan) -> list[str]:
-    """Every run of a plan in a line, and whether it is finished."""
+    """Every run of a plan in a line, whether it is finished, and what those to do will cost."""
     folder = out_folder(asked)
     wanted = jobs(asked, folder)
-    new = sum(not is_finished(job.folder) for job in wanted)
-    lines = [f"{folder}: {counted(len(wanted), 'run')}, {new} to do"]
+    new = [job for job in wanted if not is_finished(job.folder)]
+    lines = [f"{folder}: {counted(len(wanted), 'run')}, {len(new)} to do"]
     for job in wanted:
         state = "finished" if is_finished(job.folder) else "to do"
         lines.append(f"  {state:8}  {job.name}  {job.config['total_steps']} steps")
-    return lines
+    return lines + ([expected(new, folder, asked.running)[0]] if new else [])
 
 
 def check_cells(asked: Plan) -> None:
@@ -125,6 +138,7 @@ def check_cells(asked: Plan) -> None:
     Raises:
         UsageError: naming the first cell that cannot run and why, and how many cannot.
     """
+    make(asked.running["tracker"])
     wrong = []
     for cell in asked.cells:
         config = {**cell, "seed": asked.seeds[0]}
@@ -161,7 +175,8 @@ def run_plan(
     manifest = manifest_of(asked, wanted, command)
     check_same(folder, manifest)
     new = [job for job in wanted if not is_finished(job.folder)]
-    check_writable(folder, len(new))
+    cost, needed = expected(new, folder, asked.running)
+    check_writable(folder, len(new), needed)
     with locked(folder):
         manifest = extended(check_same(folder, manifest), manifest)
         write_manifest(folder, manifest)
@@ -169,6 +184,8 @@ def run_plan(
         say(f"{counted(len(wanted), 'run')}, {len(new)} to do, in {folder}")
         for line in not_judged(asked):
             say(line)
+        if new:
+            say(cost)
         failures = execute_all(new, asked.running)
         done = [run for run in manifest["runs"] if is_finished(folder / RUNS / run["run"])]
         if done:
@@ -178,6 +195,22 @@ def run_plan(
     if failures:
         raise RunsFailed(failures, len(new))
     return folder
+
+
+def expected(new: Sequence[Job], folder: Path, running: Mapping[str, Any]) -> tuple[str, float]:
+    """What runs will cost where they are executed: a line for a person, and bytes on disk.
+
+    Args:
+        new: the runs.
+        folder: the results folder; it need not exist.
+        running: ``executor`` and ``workers``.
+
+    Raises:
+        UsageError: if the executor's settings are wrong, or a package is missing.
+    """
+    room = executor_of(running).room(running["workers"])
+    found = estimate(new, folder)
+    return found.line(room), found.bytes
 
 
 def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]:
@@ -192,11 +225,11 @@ def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]
     """
     if not new:
         return []
-    cells = {job.name: cell_name(job.config["cell"]) for job in new}
-    steps = {job.name: int(job.config["total_steps"]) for job in new}
-    longest_first = sorted(new, key=lambda job: -steps[job.name])
+    longest_first = sorted(new, key=lambda job: -int(job.config["total_steps"]))
+    cells = {job.name: cell_name(job.config["cell"]) for job in longest_first}
+    steps = {job.name: int(job.config["total_steps"]) for job in longest_first}
     with display(running["display"], cells, steps) as shown:
-        return EXECUTORS[running["executor"]](longest_first, running["workers"], shown)
+        return executor_of(running)(longest_first, running["workers"], shown)
 
 
 def not_judged(asked: Plan) -> list[str]:

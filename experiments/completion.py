@@ -14,7 +14,7 @@ _DEFAULTS = "defaults"
 _TUNED = "tuned"
 #: What commands' own arguments and options take. Written down here because what defines them takes
 #: seconds to import, and who presses Tab waits; a test holds them equal.
-BENCHES = ("learning", "envs", "solve")
+BENCHES = ("learning", "envs", "solve", "running")
 POLICIES = ("random", "reference", "safe")
 CHECKS = (
     "machine_repairman",

@@ -180,15 +180,13 @@ def _has(node: Any, path: list[str]) -> bool:
 def _inherited(group: str, name: str) -> Any:
     """A choice's own keys and those of the files that it is built on."""
     own = _file(group, name)
-    if not isinstance(own, dict):
-        return own
     found: dict[str, Any] = {}
-    for entry in own.get("defaults", ()):
+    for entry in own.get("defaults", ()) if isinstance(own, Mapping) else ():
         if isinstance(entry, str) and entry.startswith("/"):  # /fleet@_here_, beside the groups
             found |= _file("", entry.strip("/").partition("@")[0])
         elif isinstance(entry, str) and entry != "_self_":
             found |= _inherited(group, entry)
-    return found | own
+    return {**found, **own} if isinstance(own, Mapping) else own
 
 
 def _file(group: str, name: str) -> Any:

@@ -3,20 +3,16 @@
 import os
 import signal
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
-from looplab.experiments.job import Failure, Job, Watcher, execute
+from looplab.experiments.backlog import Backlog
+from looplab.experiments.job import ONE_THREAD, Failure, Job, Watcher, execute
 
-#: A run whose worker died this often is given up.
-ATTEMPTS = 2
-#: Libraries that start threads of their own when they are first imported read these.
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _END_SECONDS = 5.0
 #: What a worker tells its parent.
 ADVANCED, ENDED = "advanced", "ended"
@@ -85,8 +81,8 @@ class _Worker:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
@@ -109,39 +105,36 @@ def _undisturbed() -> Iterator[None]:
 
 
 class Crew:
-    """Workers, and the jobs that wait for them.
+    """Workers, and the runs that wait for them.
 
     Args:
-        jobs: the runs.
+        backlog: the runs.
         count: number of worker processes.
         watcher: is told how they go on.
     """
 
-    def __init__(self, jobs: Sequence[Job], count: int, watcher: Watcher) -> None:
-        self._waiting = deque(jobs)
+    def __init__(self, backlog: Backlog, count: int, watcher: Watcher) -> None:
+        self._backlog = backlog
         self._count = count
         self._watcher = watcher
-        self._deaths: dict[str, int] = {}
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}
-        self._found: dict[str, Failure] = {}
 
-    def failures(self) -> dict[str, Failure]:
-        """Executes all jobs and returns the failures by name."""
+    def work(self) -> None:
+        """Executes all runs that wait."""
         try:
-            while self._waiting or self._busy:
+            while self._backlog or self._busy:
                 self._assign()
                 for connection in wait_for(list(self._busy)):
                     self._hear(self._busy[connection])
         finally:
             for worker in (*self._idle, *self._busy.values()):
                 worker.end()
-        return self._found
 
     def _assign(self) -> None:
-        while self._waiting and len(self._busy) < self._count:
+        while self._backlog and len(self._busy) < self._count:
             worker = self._idle.pop() if self._idle else _Worker()
-            job = self._waiting.popleft()
+            job = self._backlog.take()
             self._busy[worker.connection] = worker
             if worker.begin(job):
                 self._watcher.started(job.name)
@@ -159,21 +152,12 @@ class Crew:
                 self._watcher.advanced(job.name, steps)
             case (kind, failure) if kind == ENDED:
                 self._idle.append(self._busy.pop(worker.connection))
-                self._ended(job, failure)
+                self._backlog.ended(job, failure)
             case _:
                 raise RuntimeError(f"a worker has sent {message!r}")
 
     def _died(self, worker: _Worker, job: Job) -> None:
         self._busy.pop(worker.connection).end()
-        self._deaths[job.name] = self._deaths.get(job.name, 0) + 1
-        if self._deaths[job.name] < ATTEMPTS:
-            self._waiting.append(job)
-        else:
-            code = worker.process.exitcode
-            reason = f"its worker process died {ATTEMPTS} times (exit code {code}; out of memory?)"
-            self._ended(job, Failure(job.name, reason))
-
-    def _ended(self, job: Job, failure: Failure | None) -> None:
-        if failure is not None:
-            self._found[job.name] = failure
-        self._watcher.finished(job.name, failure)
+        code = worker.process.exitcode
+        reason = f"its worker process died (exit code {code}; out of memory?)"
+        self._backlog.ended(job, Failure(job.name, reason, chance=True))

@@ -64,7 +64,7 @@ def training_curves(folder: ResultFolder) -> list[CellCurves]:
     longest = runs.groupby("env", sort=False)["steps"].transform("max").to_numpy(float)
     train = folder.results[folder.results["phase"] == "train"]
     of_run = pd.Index(runs["run"]).get_indexer(train["run"].astype(object))
-    bins = _bin_count(len(train), len(runs))
+    bins = bin_count(len(train), len(runs))
     width = np.maximum(longest, 1.0) / bins
     place = np.ceil(train["end_step"].to_numpy(float) / width[of_run]).astype(int) - 1
     flat = of_run * bins + place.clip(0, bins - 1)
@@ -90,11 +90,13 @@ def training_curves(folder: ResultFolder) -> list[CellCurves]:
     for rows in cells:
         steps = width[rows[0]] * np.arange(1, bins + 1)
         ksteps = length[rows].sum(axis=0) / PER_1K
-        counted = {name: _curve(steps, rate[rows], ksteps) for name, rate in rates.items()}
+        counted = {
+            name: curve_over_seeds(steps, rate[rows], ksteps) for name, rate in rates.items()
+        }
         curves.append(
             CellCurves(
-                task_return=_curve(steps, returns[rows]),
-                violations=_curve(
+                task_return=curve_over_seeds(steps, returns[rows]),
+                violations=curve_over_seeds(
                     np.concatenate([[0.0], steps]),
                     violations[rows],
                     exposure=np.full(bins + 1, float(len(rows))),
@@ -102,13 +104,14 @@ def training_curves(folder: ResultFolder) -> list[CellCurves]:
                 violation_rate=counted["violations"],
                 interventions=counted["interventions"],
                 reviews=counted["reviews"],
-                recall=_curve(steps, recall[rows], share=True),
+                recall=curve_over_seeds(steps, recall[rows], share=True),
             )
         )
     return curves
 
 
-def _bin_count(episodes: int, runs: int) -> int:
+def bin_count(episodes: int, runs: int) -> int:
+    """Bins of training in which curves are drawn."""
     return int(np.clip(episodes / max(runs, 1) / EPISODES_PER_BIN, FEWEST_BINS, MOST_BINS))
 
 
@@ -123,12 +126,17 @@ def _violations_so_far(violations: Floats, runs: pd.DataFrame, width: Floats) ->
     return sums
 
 
-def _curve(
+def curve_over_seeds(
     steps: Floats, values: Floats, exposure: Floats | None = None, share: bool = False
 ) -> Curve:
-    """Averages ``values``, shape (seeds, points).
+    """Averages over seeds; points that some seed lacks are left out.
 
-    With an exposure they are counts, so at least 0; shares lie in [0, 1].
+    Args:
+        steps: where the points lie, shape (points,).
+        values: one row per seed, shape (seeds, points), NaN where a seed has none.
+        exposure: what events are counted over in each point, shape (points,); the values are then
+            counts or rates, so at least 0.
+        share: whether the values lie in [0, 1].
     """
     whole = ~np.isnan(values).any(axis=0)
     mean, low, high = mean_intervals(

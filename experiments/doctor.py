@@ -8,6 +8,7 @@ from pathlib import Path
 
 from looplab.envs.errors import LoopLabError
 from looplab.experiments.provenance import cores, provenance
+from looplab.experiments.store import METRICS_FILE
 
 _SELF_CHECK_STEPS = 4096
 _SLOW_SECONDS = 60.0
@@ -57,7 +58,7 @@ def _train(say: Callable[[str], None]) -> bool:
         except LoopLabError as error:
             say(f"FAILED  self-check: {error}")
             return False
-        metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text(encoding="utf-8"))
+        metrics = json.loads((Path(folder) / "run" / METRICS_FILE).read_text(encoding="utf-8"))
     seconds = time.perf_counter() - started
     violations = metrics["totals"]["violations"]
     well = violations == 0 and seconds < _SLOW_SECONDS

@@ -14,6 +14,8 @@ from looplab.agents.probe import has_probabilities
 from looplab.agents.proposing import propose
 from looplab.envs.errors import UsageError, whole
 from looplab.experiments.build import Parts, Seeds, lanes, oversee, parts
+from looplab.experiments.metrics import PHASES
+from looplab.experiments.metrics import POLICIES as SUFFIXES
 from looplab.oversight.calibration import Calibration
 from looplab.oversight.engine import Engine
 from looplab.oversight.vec_wrapper import OverseenVecEnv
@@ -22,6 +24,17 @@ from looplab.oversight.vec_wrapper import OverseenVecEnv
 EVAL_LANES = 50
 OVERSEEN, ALONE = "eval_overseen", "eval_alone"
 POLICIES = ("stochastic", "deterministic")
+#: What is said of an evaluation, and the column of ``summarise`` that says it.
+_EVALUATED = {
+    "return": "task_return", "violations_per_1k": "violations_per_1k", "success": "success",
+}  # fmt: skip
+#: What ``evaluation_metrics`` tells, and whether more of it is better.
+OBJECTIVES = {
+    f"{who}_{name}{policy}": name != "violations_per_1k"
+    for policy in SUFFIXES.values()
+    for who in PHASES.values()
+    for name in _EVALUATED
+}
 
 
 def quotas(episodes: int, num_lanes: int) -> Any:
@@ -163,3 +176,17 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def evaluation_metrics(frame: pd.DataFrame) -> dict[str, float]:
+    """Return, harm and success of one run's evaluations, named as in ``summary.csv``.
+
+    Args:
+        frame: the episodes of ``evaluate``.
+    """
+    found = {}
+    for row in summarise(frame).to_dict("records"):
+        who, policy = PHASES[str(row["phase"])], SUFFIXES[str(row["policy"])]
+        for name, column in _EVALUATED.items():
+            found[f"{who}_{name}{policy}"] = float(row[column])
+    return found

@@ -7,7 +7,7 @@ import pandas as pd
 
 from looplab.experiments.cells import cell_labels, task_title
 from looplab.experiments.metrics import RESAMPLING_SEED, WINDOW_EPISODES
-from looplab.experiments.number_text import short_number, with_interval
+from looplab.experiments.number_text import short_number, whole_number, with_interval
 from looplab.experiments.statistics import Interval, paired_difference
 
 #: Fewer seeds than this are too few for a look.
@@ -17,11 +17,15 @@ FROZEN_SHARE = 0.5
 #: Numbers of a summary row that are compared between cells.
 ALONE, OVERSEEN = "alone_violations_per_1k", "overseen_violations_per_1k"
 TRAIN = "train_violations_per_1k"
+CONFIDENCE_ERROR, RISK_ERROR = "confidence_calibration_error", "risk_calibration_error"
+#: Mean gap of a probability and what it predicts above which it is called uncalibrated.
+FAR_OFF = 0.1
 
 
 def interval_of(cell: pd.Series, metric: str) -> Interval:
-    """A metric of one row of ``metrics.summary`` with its interval."""
-    return Interval(*(float(cell[f"{metric}{end}"]) for end in ("", "_low", "_high")))
+    """A metric of one row of ``metrics.summary`` with its interval; ends NaN where it has none."""
+    ends = (float(cell.get(f"{metric}{end}", np.nan)) for end in ("_low", "_high"))
+    return Interval(float(cell[metric]), *ends)
 
 
 def headlines(
@@ -66,8 +70,30 @@ def warnings_about(
         *_frozen(labelled),
         *_censored(labelled),
         *_zeros(labelled),
+        *_uncalibrated(labelled),
         *notes,
     ]
+
+
+def drift_findings(found: pd.DataFrame) -> dict[str, list[str]]:
+    """What monitors made of a drift, by the task's title.
+
+    Args:
+        found: the result of ``drift_detection.detections``.
+    """
+    said: dict[str, list[str]] = {}
+    for _, cell in found.iterrows():
+        times = round(cell["detected"] * cell["seeds"])
+        late = ""
+        if times:
+            delay = with_interval(interval_of(cell, "delay"))
+            late = f", {delay} steps after the drift of step {whole_number(cell['drift_step'])}"
+        false = with_interval(interval_of(cell, "false_alarms_per_1k"))
+        said.setdefault(task_title(cell["env"]), []).append(
+            f"In \u201c{cell['label']}\u201d {cell['monitor']} raised an alarm in {times} of "
+            f"{cell['seeds']} seeds{late}; before it, {false} alarms per 1k steps."
+        )
+    return said
 
 
 def _safest_alone(own: pd.DataFrame, seeds: pd.DataFrame, axes: Sequence[str]) -> Iterator[str]:
@@ -226,6 +252,21 @@ def _zeros(cells: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"No violation {where} is no proof of safety: for {_listed(zero['label'])} "
                 f"the data allow up to {bound} per 1k steps (exact Poisson, 95\u00a0%)."
+            )
+
+
+def _uncalibrated(cells: pd.DataFrame) -> Iterator[str]:
+    for metric, what, means in (
+        (CONFIDENCE_ERROR, "the policy's confidence", "that a proposal is safe"),
+        (RISK_ERROR, "the estimated risk", "of a violation"),
+    ):
+        far = cells[cells[metric] > FAR_OFF]
+        if not far.empty:
+            worst = far.loc[far[metric].idxmax()]
+            yield (
+                f"Uncalibrated: {what} is no probability {means} in {len(far)} of {len(cells)} "
+                f"cells; it is off by {short_number(worst[metric])} on average in "
+                f"{worst['label']}. A threshold on it means something else in every cell."
             )
 
 

@@ -17,7 +17,7 @@ from looplab.experiments.fleet_measures import EXPOSURE, HARM, MEASURES, THEORY,
 from looplab.experiments.fleet_table import KEYS, Target, answers, summarise, targets_of
 from looplab.experiments.number_text import whole_number
 from looplab.experiments.page import Page
-from looplab.experiments.report import duration_text, facts_of_making, span
+from looplab.experiments.report_content import duration_text, facts_of_making, span
 from looplab.experiments.result_folder import (
     PROVENANCE_FILE,
     RESULTS_FILE,

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.store import written_whole
 
+#: Libraries that start threads of their own when they are first imported read these.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -18,11 +21,13 @@ class Job:
         name: the run's name.
         config: its resolved configuration.
         folder: where its files go, whole or not at all.
+        tracker: configuration of who else is told of it; None: nobody.
     """
 
     name: str
     config: Mapping[str, Any]
     folder: Path
+    tracker: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,15 @@ class Failure:
         message: one line for a person.
         details: the traceback, where it is a fault and no complaint about the input.
         usage: whether the input was at fault.
+        chance: whether it may go well when it is tried once more. What LoopLab itself complains
+            about does not: the same run meets the same input and the same environment.
     """
 
     name: str
     message: str
     details: str = field(default="", repr=False)
     usage: bool = False
+    chance: bool = False
 
 
 class Watcher(Protocol):
@@ -57,16 +65,19 @@ class Watcher(Protocol):
 
 def execute(job: Job, advanced: Callable[[int], None]) -> Failure | None:
     """Executes one run in this process; returns what went wrong, if anything did."""
+    from looplab.experiments.trackers import followed  # imports torch
     from looplab.experiments.trials import trial_of  # imports Hydra
 
     try:
         with written_whole(job.folder) as folder:
-            trial_of(job.config).run(job.config, folder, advanced)
+            trial = trial_of(job.config)
+            with followed(job.tracker, job.name, job.config, folder) as tracking:
+                trial.run(job.config, folder, advanced, tracking)
     except UsageError as error:
         return Failure(job.name, str(error), usage=True)
     except LoopLabError as error:
         return Failure(job.name, str(error))
     except Exception as error:  # isolated: the other runs go on, and it is reported
         line = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Failure(job.name, line, traceback.format_exc())
+        return Failure(job.name, line, traceback.format_exc(), chance=True)
     return None

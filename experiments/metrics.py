@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from looplab.experiments.beyond_means import beyond_means
 from looplab.experiments.result_folder import TOTALS
 from looplab.experiments.reviewing import REVIEWING, SHARED, SIGNED, reviewing
 from looplab.experiments.statistics import (
@@ -141,7 +142,8 @@ def summary(seeds: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
     Every metric ``m`` has the columns ``m, m_low, m_high`` (see ``statistics.mean_interval``; ends
     are NaN for one seed). ``steps_to_threshold`` is the Kaplan-Meier median over seeds, NaN where
     half of them never got there; ``threshold_seeds``, ``zero_violation_seeds`` and
-    ``frozen_seeds`` are shares of seeds with Clopper-Pearson intervals.
+    ``frozen_seeds`` are shares of seeds with Clopper-Pearson intervals. Worst seeds, tails,
+    interquartile means and chances of improvement follow, see ``beyond_means.beyond_means``.
 
     Args:
         seeds: the result of ``per_seed``.
@@ -154,7 +156,10 @@ def summary(seeds: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
         for name, interval in _cell_intervals(cell):
             row |= {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
         rows.append(row)
-    return pd.DataFrame(rows)
+    others = beyond_means(seeds, axes, RESAMPLING_SEED)
+    found = pd.DataFrame([row | more for row, more in zip(rows, others, strict=True)])
+    named = [name for name in found if name.endswith("_worst_seed")]
+    return found.astype(dict.fromkeys(named, "Int64")).copy()  # in few blocks again
 
 
 def _cell_intervals(cell: pd.DataFrame) -> Iterator[tuple[str, Interval]]:

@@ -17,14 +17,15 @@ from looplab.experiments.composition import (
 )
 from looplab.experiments.result_folder import TRAIN
 from looplab.experiments.selection import matches
+from looplab.experiments.versions import OTHER_VERSION
 from looplab.experiments.words import Value, Word, check_keys, check_roots, parse, value_of
 
 #: Keys that say how to run, not what: no result depends on them.
-RUNNING = ("out", "executor", "workers", "display", "dry_run")
+RUNNING = ("out", "other_version", "executor", "tracker", "workers", "display", "dry_run")
 #: Keys of a comparison or an experiment, which no single run has.
 SHARED = ("seeds", SWEEP, WITHOUT, EXPERIMENT)
 DISPLAYS = ("auto", "rich", "plain", "none")
-#: Words that no axis can have: how to run, and which seeds.
+#: Words that no axis can have, by their first part: how to run, and which seeds.
 _NO_AXIS = {
     **dict.fromkeys((*RUNNING, TRIAL), "give one value"),
     "seed": "use seeds=N or seeds=3,7",
@@ -120,8 +121,8 @@ def _split(
     for word in words:
         if word.key in (EXPERIMENT, TRIAL, "seeds"):
             continue
-        if word.sweeps and word.key in _NO_AXIS:
-            raise UsageError(f"{word.key} cannot be swept; {_NO_AXIS[word.key]}")
+        if word.sweeps and _root(word.key) in _NO_AXIS:
+            raise UsageError(f"{word.key} cannot be swept; {_NO_AXIS[_root(word.key)]}")
         if word.sweeps or word.key in GROUP_AXES or word.key in swept:
             swept[word.key] = _different(word.values)
         else:
@@ -182,6 +183,10 @@ def _cell(
     return config
 
 
+def _root(key: str) -> str:
+    return key.partition(".")[0]
+
+
 def _axis(key: str) -> str:
     return GROUP_AXES.get(key, key)
 
@@ -204,8 +209,6 @@ def _seeds(default: Any, word: Word | None) -> tuple[int, ...]:
 
 
 def _check_scalars(config: Mapping[str, Any]) -> None:
-    from looplab.experiments.executors import EXECUTORS
-
     whole("seed", config["seed"], 0)
     whole("total_steps", config["total_steps"], 1)
     whole("eval_episodes", config["eval_episodes"], 1)
@@ -214,7 +217,7 @@ def _check_scalars(config: Mapping[str, Any]) -> None:
     finite("wage_per_hour", config["wage_per_hour"], 0.0)
     finite("fee_per_review", config["fee_per_review"], 0.0)
     choice("display", config["display"], DISPLAYS)
-    choice("executor", config["executor"], EXECUTORS)
+    choice("other_version", config["other_version"], OTHER_VERSION)
     if config["workers"] is not None:
         whole("workers", config["workers"], 1)
     if not isinstance(config["dry_run"], bool):
@@ -237,7 +240,7 @@ def _settings(
     words = {
         word.key: word.values[0].label
         for word in fixed
-        if word.key not in hidden and word.key not in scalars
+        if _root(word.key) not in hidden and word.key not in scalars
     }
     return {**scalars, **dict(sorted(words.items()))}
 

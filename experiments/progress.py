@@ -30,7 +30,8 @@ class Display(AbstractContextManager["Display"]):
     """Counts steps and runs, and estimates the time that is left.
 
     Args:
-        cells: the cell of every run that will be executed, by the run's name.
+        cells: the cell of every run that will be executed, by the run's name; the first to begin
+            first.
         steps: training steps of every run.
     """
 
@@ -81,9 +82,18 @@ class Display(AbstractContextManager["Display"]):
     @property
     def left(self) -> str:
         """Time that is left, as people write it."""
-        if self.done == 0:
-            return "?"
-        return clock((self.total - self.done) / self.rate)
+        return self._clock(self.total - self.done)
+
+    def left_of(self, cell: str) -> str:
+        """Time until a cell is complete: its runs wait for those that begin before them."""
+        todo = {name: self.steps[name] - self._made[name] for name in self.cells}
+        waits = [n for n, rest in todo.items() if rest > 0 and self.cells[n] == cell]
+        names = list(todo)
+        before = names[: names.index(waits[-1]) + 1] if waits else []
+        return self._clock(sum(max(0, todo[name]) for name in before))
+
+    def _clock(self, steps: int) -> str:
+        return "?" if self.done == 0 else clock(max(0, steps) / self.rate)
 
 
 def clock(seconds: float) -> str:
@@ -125,7 +135,8 @@ class PlainDisplay(Display):
         """Says that a run has ended."""
         super().finished(name, failure)
         if failure is None:
-            self._say(f"finished {self.ended}/{len(self.cells)}  {name}  {self.left} left")
+            left = f"{self.left} left (its cell {self.left_of(self.cells[name])})"
+            self._say(f"finished {self.ended}/{len(self.cells)}  {name}  {left}")
         else:
             self._say(f"FAILED   {self.ended}/{len(self.cells)}  {name}: {failure.message}")
 
@@ -198,6 +209,7 @@ class RichDisplay(Display):
             self._tasks[cell],
             completed=sum(self._made[member] for member in members),
             runs=_ended_of(self._ended[cell], len(members)),
+            left=f"{self.left_of(cell)} left",
         )
         self._progress.update(
             self._tasks[_ALL],

@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.cells import BASE_AXES, in_order
+from looplab.experiments.run_tables import ALARM_COLUMNS, CALIBRATION_COLUMNS
 from looplab.oversight.measures import LEVEL_STEPS
 
 RESULTS_FILE = "results.parquet"
 RUNS_FILE = "runs.parquet"
+CALIBRATION_FILE = "calibration.parquet"
+ALARMS_FILE = "alarms.parquet"
 COMPARISON_FILE = "comparison.json"
 PROVENANCE_FILE = "provenance.json"
 #: What runs do where a comparison says nothing of it.
@@ -93,6 +96,8 @@ class ResultFolder:
         axes: columns of ``runs`` that name a cell, the task first.
         comparison: content of ``comparison.json``.
         provenance: content of ``provenance.json``, empty if there is none.
+        calibration: see ``run_tables.calibration_rows``; empty if there is none.
+        alarms: see ``run_tables.alarm_rows``; empty if there are none.
     """
 
     path: Path
@@ -101,6 +106,8 @@ class ResultFolder:
     axes: tuple[str, ...]
     comparison: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    calibration: pd.DataFrame
+    alarms: pd.DataFrame
 
 
 def load(folder: Path) -> ResultFolder:
@@ -138,6 +145,8 @@ def load(folder: Path) -> ResultFolder:
         axes=axes,
         comparison=comparison,
         provenance=read_json(provenance) if provenance.exists() else {},
+        calibration=_read_table(folder / CALIBRATION_FILE, CALIBRATION_COLUMNS),
+        alarms=_read_table(folder / ALARMS_FILE, ALARM_COLUMNS),
     )
 
 
@@ -152,6 +161,13 @@ def read_comparison(folder: Path) -> dict[str, Any]:
             f"no results folder at {folder}: give a folder that `looplab compare` wrote"
         )
     return read_json(folder / COMPARISON_FILE)
+
+
+def _read_table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """A table that folders of older versions lack."""
+    if path.exists():
+        return read_parquet(path, tuple(columns))
+    return pd.DataFrame(columns=list(columns)).astype(dict(columns))
 
 
 def read_json(path: Path) -> dict[str, Any]:

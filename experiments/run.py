@@ -9,13 +9,15 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import KVWriter, configure
 
 from looplab.agents.sb3 import save, train
 from looplab.envs.core import Lanes
 from looplab.experiments.build import Seeds, lanes, oversee, parts
-from looplab.experiments.evaluate import evaluate
+from looplab.experiments.drift_detection import monitor_alarms
+from looplab.experiments.evaluate import evaluate, evaluation_metrics
 from looplab.experiments.provenance import provenance
+from looplab.experiments.store import METRICS_FILE
 from looplab.oversight.engine import Engine
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.overseers.catch_trials import CatchTrials
@@ -27,7 +29,10 @@ CELL_COLUMNS = ("env", "regime", "algo")
 
 
 def run(
-    config: Mapping[str, Any], folder: Path, report: Callable[[int], None] = lambda steps: None
+    config: Mapping[str, Any],
+    folder: Path,
+    report: Callable[[int], None] = lambda steps: None,
+    curves: KVWriter | None = None,
 ) -> None:
     """Trains and evaluates one run and leaves its files in ``folder``.
 
@@ -35,6 +40,7 @@ def run(
         config: the resolved configuration; ``config["cell"]`` names env, regime and algo.
         folder: where the files go; made if it is not there.
         report: called with the training steps since the last call.
+        curves: takes the algorithm's curves too; None: only TensorBoard's files do.
 
     Raises:
         UsageError: if the configuration cannot run.
@@ -48,14 +54,18 @@ def run(
     fraction = min(1.0, config["max_decisions"] / config["total_steps"])
     venv = oversee(task, built, seeds.environment, ledger=Ledger(folder, fraction=fraction))
     model = built.agent.build(venv, seeds.policy)
-    model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    logger = configure(str(folder / "tensorboard"), ["tensorboard"])
+    logger.output_formats += [] if curves is None else [curves]
+    model.set_logger(logger)
     probe = built.agent.probe(model, venv.oversight)
     steps = train(model, config["total_steps"], report)
+    trained = time.perf_counter() - started
     if probe is not None:
         probe.close()
     model.logger.close()
     totals, waits = venv.oversight.totals, venv.oversight.measures.waits
     trials = catch_trials(venv.oversight)
+    raised = monitor_alarms(venv.oversight, task.num_lanes)
     rows = pd.DataFrame(venv.oversight.episodes)
     _write_preferences(venv.oversight, folder)
     venv.close()
@@ -72,11 +82,14 @@ def run(
         "totals": totals,
         "waits": waits,
         "drift_step": drift_step(task),
+        "evaluation": evaluation_metrics(found.episodes),
         "calibration": found.calibration,
         "catch_trials": trials,
+        "alarms": raised,
+        "train_wall_seconds": trained,
         "wall_seconds": time.perf_counter() - started,
     }
-    _write(folder / "metrics.json", json.dumps(metrics, indent=2))
+    _write(folder / METRICS_FILE, json.dumps(metrics, indent=2))
 
 
 def _write_preferences(engine: Engine, folder: Path) -> None:
@@ -87,7 +100,7 @@ def _write_preferences(engine: Engine, folder: Path) -> None:
 
 
 def catch_trials(engine: Engine) -> list[dict[str, Any]]:
-    """How well each reviewer who was tested tells unsafe from safe, by the trials in training."""
+    """How well each reviewer who was tested tells unsafe from safe; None: cannot be told."""
     return [
         {"overseer": part.name, **engine.state(part).report()}
         for part in walk(engine.protocol)

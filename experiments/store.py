@@ -18,12 +18,14 @@ from looplab.experiments.result_folder import COMPARISON_FILE
 
 #: Keys of a configuration that change nothing in a run's results.
 NOT_IDENTITY = (
-    "cell", "out", "executor", "workers", "display", "dry_run", "seeds", "sweep", "experiment",
+    "cell", "out", "other_version", "executor", "tracker", "workers", "display", "dry_run",
+    "seeds", "sweep", "experiment",
 )  # fmt: skip
 #: What runs do where nothing else is said; it is left out, as from runs before there was a choice.
 TRAINING = ("trial", {"_target_": "looplab.experiments.trials.training.Training"})
 RUNS = "runs"
 CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.json"
 HASH_DIGITS = 12
 #: Bytes that a run leaves behind, at most, as a rule: model, episodes, decisions, events.
 RUN_BYTES = 8 * 1024 * 1024
@@ -66,7 +68,7 @@ def run_name(config: Mapping[str, Any]) -> str:
 
 def is_finished(folder: Path) -> bool:
     """Whether a run's folder is there: it is moved into place only when it is complete."""
-    return (folder / "metrics.json").is_file()
+    return (folder / METRICS_FILE).is_file()
 
 
 @contextmanager
@@ -106,11 +108,12 @@ def remove_partial(parent: Path) -> None:
     """Removes what runs of dead processes left half-written; those of living ones stay."""
     for partial in parent.glob(f".*{_PARTIAL}*"):
         process = partial.name.rsplit(_PARTIAL, 1)[1]
-        if not (process.isdigit() and _lives(int(process))):
+        if not (process.isdigit() and lives(int(process))):
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether a process of this machine lives."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -120,12 +123,13 @@ def _lives(process: int) -> bool:
     return True
 
 
-def check_writable(folder: Path, new_runs: int) -> None:
+def check_writable(folder: Path, new_runs: int, all_bytes: float | None = None) -> None:
     """Checks that a folder can be made or written and has room, and writes nothing.
 
     Args:
         folder: where results will go; it need not exist.
         new_runs: runs that will be written.
+        all_bytes: what they will leave, all together; None: ``RUN_BYTES`` each.
 
     Raises:
         UsageError: if it is no folder, may not be written, or has no room.
@@ -135,11 +139,12 @@ def check_writable(folder: Path, new_runs: int) -> None:
         raise UsageError(f"cannot write {folder}: {there} is a file, not a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write {folder}: no permission to write in {there}")
-    free, needed = shutil.disk_usage(there).free, new_runs * RUN_BYTES
+    free = shutil.disk_usage(there).free
+    needed = round(new_runs * RUN_BYTES if all_bytes is None else all_bytes)
     if free < needed:
         raise UsageError(
             f"no space for {folder}: {counted(new_runs, 'run')} may need "
-            f"{needed // _MEBIBYTE} MiB, {free // _MEBIBYTE} MiB are free"
+            f"{-(-needed // _MEBIBYTE)} MiB, {free // _MEBIBYTE} MiB are free"
         )
 
 
@@ -171,8 +176,7 @@ def locked(folder: Path) -> Iterator[None]:
 def check_same(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a results folder holds already, if it belongs to this comparison; else refuses it.
 
-    More seeds and more values on the same axes belong to it; other axes or settings, and runs of
-    another version, do not.
+    More seeds and more values on the same axes belong to it; other axes or settings do not.
 
     Args:
         folder: the results folder; it need not exist.
@@ -211,11 +215,9 @@ def _strangers(folder: Path) -> list[str]:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    found = [
-        f"its {key} is {old.get(key)}, not {new[key]}"
-        for key in ("name", "version")
-        if old.get(key) != new[key]
-    ]
+    found = []
+    if old.get("name") != new["name"]:
+        found.append(f"its name is {old.get('name')}, not {new['name']}")
     kinds = [manifest.get("trial", "train") for manifest in (old, new)]
     if kinds[0] != kinds[1]:
         found.append(f"its trial is {kinds[0]}, not {kinds[1]}")

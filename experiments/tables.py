@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from looplab.experiments.cells import cell_labels, task_title
+from looplab.experiments.beyond_means import REFERENCE, TAIL_SHARE
+from looplab.experiments.cells import cell_labels, readable, task_title
 from looplab.experiments.findings import interval_of
-from looplab.experiments.number_text import with_interval
+from looplab.experiments.number_text import DASH, whole_number, with_interval
 from looplab.experiments.statistics import Interval
 
 
@@ -34,6 +35,8 @@ def share_text(interval: Interval) -> str:
     """A share of seeds in per cent with its interval, e.g. ``100 % [29, 100]``."""
     if math.isnan(interval.mean):
         return with_interval(interval)
+    if math.isnan(interval.low):
+        return f"{100.0 * interval.mean:.0f}\u00a0%"
     mean, low, high = (f"{100.0 * part:.0f}" for part in interval)
     return f"{mean}\u00a0% [{low}, {high}]"
 
@@ -92,6 +95,25 @@ REVIEWERS: tuple[Column, ...] = (
     ("Risk calibration", "risk_calibration_error", "mean gap of estimated risk and frequency"),
     ("Confidence calibration", "confidence_calibration_error", "mean gap of confidence and safety"),
 )
+BEYOND_MEANS: tuple[Column, ...] = tuple(
+    (f"{head}, {kind}", f"{metric}_{end}", about)
+    for head, metric in (
+        ("Violations in training", "train_violations_per_1k"),
+        ("Violations alone", "alone_violations_per_1k"),
+        ("Return alone", "alone_return"),
+    )
+    for kind, end, about in (
+        ("worst seed", "worst", "value of the seed that did worst"),
+        (
+            f"worst {100 * TAIL_SHARE:.0f}\u00a0%",
+            "cvar",
+            "conditional value at risk: mean of the worst seeds",
+        ),
+        ("middle half", "iqm", "interquartile mean over seeds"),
+        ("better", "improvement", "chance that a seed does better than one of the reference"),
+    )
+    if (end, metric) not in (("iqm", "train_violations_per_1k"), ("iqm", "alone_violations_per_1k"))
+)
 
 
 def evaluation_columns(suffix: str = "") -> tuple[Column, ...]:
@@ -148,15 +170,69 @@ def full_tables(cells: pd.DataFrame, axes: Sequence[str]) -> list[Table]:
             cells,
             axes,
         ),
+        cells_table(
+            "What means hide",
+            "The worst seed, the mean of the worst quarter of the seeds, the middle half of them, "
+            "and how often a seed does better than one of the reference, over equal seeds: 50 % is "
+            "no difference, a tie counts half. Harm has no middle half: it would cut catastrophes "
+            "off. Worst seeds and tails have no interval.",
+            BEYOND_MEANS,
+            cells,
+            axes,
+            REFERENCE,
+        ),
     ]
 
 
+def monitor_table(found: pd.DataFrame) -> Table:
+    """How late monitors found the drift, and how often they cried wolf before it.
+
+    Args:
+        found: the result of ``drift_detection.detections``, with at least one row.
+    """
+    heads = [
+        ("Task", ""), ("Regime", ""), ("Seeds", "runs of this cell"), ("Monitor", ""),
+        ("Drift at", "training step, all lanes together"),
+        ("Found it", "share of seeds with an alarm after the drift began"),
+        ("Delay", "training steps from the drift to the first alarm after it"),
+        ("False alarms", f"alarms before the drift {PER_1K}"),
+    ]  # fmt: skip
+    rows = []
+    for _, cell in found.iterrows():
+        task, label, monitor = task_title(cell["env"]), cell["label"], str(cell["monitor"])
+        detected = interval_of(cell, "detected")
+        rows.append(
+            [
+                Entry(task, task), Entry(label, label),
+                Entry(str(cell["seeds"]), int(cell["seeds"])), Entry(monitor, monitor),
+                Entry(whole_number(cell["drift_step"]), int(cell["drift_step"])),
+                Entry(share_text(detected), detected.mean),
+                _entry(cell, "delay"), _entry(cell, "false_alarms_per_1k"),
+            ]
+        )  # fmt: skip
+    about = (
+        "How late each monitor found that the task had changed, over the seeds in which it did, "
+        "and how often it raised an alarm before. Where nothing really changes (a control), what "
+        "it finds afterwards is a false alarm too."
+    )
+    return Table("Monitors and the drift", about, heads, rows)
+
+
 def cells_table(
-    title: str, about: str, columns: Sequence[Column], cells: pd.DataFrame, axes: Sequence[str]
+    title: str,
+    about: str,
+    columns: Sequence[Column],
+    cells: pd.DataFrame,
+    axes: Sequence[str],
+    named: str = "",
 ) -> Table:
-    """Some columns of a summary, one row per cell; columns without any value are left out."""
+    """Some columns of a summary, one row per cell; columns without any value are left out.
+
+    The text of the column ``named``, if any, stands before them.
+    """
     shown = [column for column in columns if cells[column[1]].notna().any()]
     heads = [("Task", ""), ("Regime", ""), ("Seeds", "runs of this cell")]
+    heads += [(readable(named).capitalize(), "")] if named else []
     heads += [(head, help_text) for head, _, help_text in shown]
     rows = []
     for label, (_, cell) in zip(cell_labels(cells, axes), cells.iterrows(), strict=True):
@@ -166,6 +242,9 @@ def cells_table(
             Entry(label, label),
             Entry(str(cell["seeds"]), int(cell["seeds"])),
         ]
+        if named:
+            text = cell[named] if isinstance(cell[named], str) else DASH
+            row.append(Entry(text, text))
         rows.append(row + [_entry(cell, metric) for _, metric, _ in shown])
     return Table(title, about, heads, rows)
 
@@ -177,5 +256,6 @@ def _entry(cell: pd.Series, metric: str) -> Entry:
         return Entry("not reached" if stated else with_interval(interval), math.inf)
     if metric == "frozen_seeds" and not math.isnan(interval.mean):
         return Entry(f"{round(interval.mean * cell['seeds'])} of {cell['seeds']}", interval.mean)
-    write: Callable[[Interval], str] = share_text if metric.endswith("_seeds") else with_interval
+    share = metric.endswith(("_seeds", "_improvement"))
+    write: Callable[[Interval], str] = share_text if share else with_interval
     return Entry(write(interval), math.inf if math.isnan(interval.mean) else interval.mean)

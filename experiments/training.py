@@ -8,7 +8,7 @@ import yaml
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.collecting import EPISODES_FILE
-from looplab.experiments.compare import RESULTS, RunsFailed, check_cells, execute_all
+from looplab.experiments.compare import RESULTS, RunsFailed, check_cells, execute_all, expected
 from looplab.experiments.evaluate import summarise
 from looplab.experiments.job import Job
 from looplab.experiments.overrides import Plan, plan
@@ -21,6 +21,7 @@ from looplab.experiments.store import (
     run_name,
 )
 from looplab.experiments.text_table import text_table
+from looplab.experiments.versions import place_of
 
 _TRAIN = "train"
 
@@ -35,7 +36,9 @@ def single_job(words: Sequence[str]) -> tuple[Plan, Job]:
     config = asked.cells[0]
     name = run_name(config)
     out = asked.running["out"]
-    return asked, Job(name, config, RESULTS / _TRAIN / name if out is None else Path(out))
+    folder = RESULTS / _TRAIN / name if out is None else Path(out)
+    place = place_of(folder, (), asked.running["other_version"])
+    return asked, Job(name, config, place, asked.running["tracker"])
 
 
 def train_one(words: Sequence[str], say: Callable[[str], None], dry_run: bool = False) -> None:
@@ -54,12 +57,16 @@ def train_one(words: Sequence[str], say: Callable[[str], None], dry_run: bool = 
     check_cells(asked)
     if dry_run or asked.running["dry_run"]:
         say(f"{job.name}  {job.config['total_steps']} steps  -> {job.folder}")
+        if not is_finished(job.folder):
+            say(expected([job], job.folder.parent.parent, asked.running)[0])
         return
     if job.folder.is_file() or (job.folder.is_dir() and any(job.folder.iterdir())):
         _check_finished(job)
         say("this run is finished already; nothing is repeated")
     else:
-        check_writable(job.folder, 1)
+        cost, needed = expected([job], job.folder.parent.parent, asked.running)
+        check_writable(job.folder, 1, needed)
+        say(cost)
         remove_partial(job.folder.parent)
         failures = execute_all([job], {**asked.running, "workers": 1})
         if failures:

@@ -45,13 +45,18 @@ class Detections:
         """The counts of all lanes, the last axis, together."""
         return Detections(*(getattr(self, field.name).sum(axis=-1) for field in fields(self)))
 
-    def report(self) -> dict[str, float]:
-        """Trials, d' and c of the counts of all lanes together."""
+    def report(self) -> dict[str, float | None]:
+        """Trials, of which unsafe, d' and c of the counts of all lanes together.
+
+        d' and c are None unless both kinds were shown: the correction alone would tell nothing.
+        """
         of = self.pooled()
+        known = bool(of.signals and of.noise)
         return {
             "trials": float(of.signals + of.noise),
-            "d_prime": float(of.d_prime),
-            "criterion": float(of.criterion),
+            "unsafe_trials": float(of.signals),
+            "d_prime": float(of.d_prime) if known else None,
+            "criterion": float(of.criterion) if known else None,
         }
 
     @property

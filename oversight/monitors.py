@@ -8,7 +8,7 @@ protocol its alarm raises the level of oversight.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from looplab.envs.errors import UsageError, choice, finite, probability, whole, 
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.record import Record
 from looplab.oversight.triggers import Reason
-from looplab.oversight.types import APPROVE
+from looplab.oversight.types import APPROVE, brief, some
 
 #: What is monitored of one step, shape (n,); NaN where there is nothing to see.
 Stream = Callable[[Record], FloatArray]
@@ -99,6 +99,8 @@ class Watch:
         total: their sum.
         recent: sums and counts of the last steps, shape (steps, 2, m); None where not kept.
         source: what the stream remembers; None where it remembers nothing.
+        steps: steps seen so far.
+        raised: steps in which an alarm was raised, in any lane, counted from 0.
     """
 
     alarm: BoolArray
@@ -108,6 +110,8 @@ class Watch:
     total: FloatArray
     recent: FloatArray | None
     source: Any
+    steps: int = 0
+    raised: list[int] = field(default_factory=list)
 
 
 class Monitor(ABC):
@@ -150,12 +154,7 @@ class Monitor(ABC):
 
     def see(self, watch: Watch, record: Record) -> None:
         """Takes in one step; begins anew where the alarm is raised."""
-        if watch.source is None:
-            values = np.asarray(self.stream(record), np.float64)
-        else:
-            values = self.stream.read(watch.source, record)
-        if values.shape != record.cost.shape:
-            raise UsageError(f"a stream must answer {len(record.cost)} numbers, got {values.shape}")
+        values = self._values(watch, record)
         seen = ~np.isnan(values)
         total, count = np.where(seen, values, 0.0), seen.astype(np.float64)
         if self.pooled:
@@ -165,13 +164,36 @@ class Monitor(ABC):
         watch.statistic = self.update(watch, total, count)
         watch.reading = watch.statistic
         watch.alarm = watch.statistic >= self.threshold - RISK_RESOLUTION
+        watch.steps += 1
         if watch.alarm.any():
+            watch.raised.append(watch.steps - 1)
             going_on = ~watch.alarm
             watch.statistic = watch.statistic * going_on
             watch.count *= going_on
             watch.total *= going_on
             if watch.recent is not None:
                 watch.recent *= going_on
+
+    def _values(self, watch: Watch, record: Record) -> FloatArray:
+        """What the stream says of each lane in this step, shape (n,); NaN: nothing."""
+        read = self.stream.read if hasattr(self.stream, "read") else None
+        answer = self.stream(record) if read is None else read(watch.source, record)
+        given = np.asarray(answer)
+        if given.shape != record.cost.shape or given.dtype.kind not in "fiub":
+            raise UsageError(
+                f"stream {self._of} must answer {len(record.cost)} numbers, got {brief(answer)}"
+            )
+        values = given.astype(np.float64)
+        if some(np.isinf(values)):
+            raise UsageError(
+                f"stream {self._of} must answer finite numbers, or NaN where there is nothing "
+                f"to see, got {brief(answer)}"
+            )
+        return values
+
+    @property
+    def _of(self) -> str:
+        return getattr(self.stream, "__name__", type(self.stream).__name__.lower())
 
     @abstractmethod
     def update(self, watch: Watch, total: FloatArray, count: FloatArray) -> FloatArray:
@@ -193,8 +215,7 @@ class Monitor(ABC):
         yield Reason(asked, f"alarm: {self}", proposals.memory(self).reading, self.threshold)
 
     def __str__(self) -> str:
-        of = getattr(self.stream, "__name__", type(self.stream).__name__.lower())
-        return f"{type(self).__name__} of {of} >= {self.threshold:g}"
+        return f"{type(self).__name__} of {self._of} >= {self.threshold:g}"
 
 
 class Cusum(Monitor):

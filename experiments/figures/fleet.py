@@ -73,12 +73,12 @@ def draw(
                 found = enough(rows, targets) if targets else None
                 if found is not None:
                     _ring(axes, found["reviewers"], factor * found[measure])
-            _scale_of_reviewers(axes, sorted(set(cells["reviewers"])))
-            _scale_of_measure(axes, measure, share)
             for target in targets:
                 if target.measure == measure:
                     limit = target.factor * target.limit
                     axes.axhline(limit, color=GREY, linewidth=0.9, linestyle=DOTTED)
+            _scale_of_reviewers(axes, sorted(set(cells["reviewers"])))
+            _scale_of_measure(axes, measure, share)
         handles = _handles(list(everybody), targets)
         caption = _caption(cells, targets, subject)
         aspect = finish(canvas, handles, caption)

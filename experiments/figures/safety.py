@@ -1,11 +1,13 @@
-"""Figures of what oversight bought: overseen against alone, return, human hours."""
+"""Figures of what oversight bought: overseen against alone, and return against violations."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -23,6 +25,7 @@ from looplab.experiments.figures.sheet import (
     line_handles,
     panels,
 )
+from looplab.experiments.findings import FROZEN_SHARE
 from looplab.experiments.number_text import short_number
 
 TITLE_INCHES = 0.45
@@ -35,6 +38,9 @@ MARKS_ABOVE = 4.0
 SAME_PLACE = 0.02
 BAR_HEIGHT, BAR_SHIFT, BAR_MARGIN = 0.34, 0.19, 0.2
 NUMBER_SIZE = 6.5
+FRONT: dict[str, Any] = {
+    "color": GREY, "linewidth": 0.9, "linestyle": (0, (3, 1, 1, 1)), "zorder": 1.5, "alpha": 0.8,
+}  # fmt: skip
 
 
 def overseen_vs_alone(material: Material) -> Painted:
@@ -80,36 +86,32 @@ def return_vs_violations(material: Material) -> Painted:
         for who in ("overseen", "alone"):
             mark_points(axes, material, rows, (f"{who}_violations_per_1k", f"{who}_return"))
         from_zero(axes, "x")
+        front = pareto_front(material.cells.iloc[rows])
+        if len(front):
+            right, bottom = axes.get_xlim()[1], axes.get_ylim()[0]
+            (x, y) = front.T
+            xs, ys = np.r_[x[0], x, right], np.r_[bottom, y, y[-1]]
+            axes.plot(xs, ys, drawstyle="steps-post", scalex=False, scaley=False, **FRONT)
     phases = [grey_marker("overseen", hollow=True), grey_marker("alone")]
-    return canvas, [*line_handles(material, lines=False), *phases]
+    best = Line2D([], [], label="best trade-offs alone", **FRONT)
+    return canvas, [*line_handles(material, lines=False), *phases, best]
 
 
-def violations_vs_hours(material: Material) -> Painted:
-    """Training violations against human hours: the oversight frontier."""
-    x_label, y_label = "Human hours per run", "Training violations\nper 1 000 steps"
-    canvas, all_axes = panels(material, x_label, y_label, steps=False)
-    for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
-        names = ("human_hours", "train_violations_per_1k")
-        _join_series(axes, material, rows, names)
-        mark_points(axes, material, rows, names)
-        from_zero(axes, "x")
-        from_zero(axes, "y")
-    return canvas, [*line_handles(material, lines=False)]
+def pareto_front(cells: pd.DataFrame) -> np.ndarray:
+    """Cells that no other beats alone in both violations and return, among those that move.
 
+    Args:
+        cells: rows of ``metrics.summary``.
 
-def _join_series(
-    axes: Axes, material: Material, rows: Sequence[int], names: tuple[str, str]
-) -> None:
-    """A thin line through cells that differ in a number alone, such as a budget."""
-    places: dict[int, list[int]] = {}
-    for row in rows:
-        places.setdefault(material.marks[row].series, []).append(row)
-    if len(places) == 1:  # what is compared is the numbers themselves
-        return
-    for own in places.values():
-        line = material.cells.iloc[own].sort_values(names[0])
-        colour = material.marks[own[0]].colour
-        axes.plot(line[names[0]], line[names[1]], color=colour, linewidth=0.9, zorder=2)
+    Returns:
+        Violations per 1 000 steps and return, rising, shape (cells on the front, 2).
+    """
+    names = ["alone_violations_per_1k", "alone_return"]
+    moving = cells[~(cells["frozen_seeds"] >= FROZEN_SHARE)]
+    points = moving[names].dropna().sort_values(names, ascending=[True, False]).to_numpy(float)
+    best = np.maximum.accumulate(np.r_[-np.inf, points[:, 1]])[:-1]
+    found: np.ndarray = points[points[:, 1] > best]
+    return found
 
 
 def mark_points(
@@ -122,6 +124,8 @@ def mark_points(
     for turn, row in enumerate(rows):
         cell, mark = material.cells.iloc[row], material.marks[row]
         (x, x_reach), (y, y_reach) = (_reach(cell, name) for name in names)
+        if np.isnan(x) or np.isnan(y):
+            continue
         near = np.abs(places[:turn] - places[turn]) <= SAME_PLACE * span
         rings = int(near.all(axis=1).sum())
         axes.errorbar(

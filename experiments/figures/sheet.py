@@ -4,6 +4,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from looplab.experiments.cells import task_title
 from looplab.experiments.curves import CellCurves
 from looplab.experiments.figures.marks import Mark
 from looplab.experiments.files import write_whole
+from looplab.experiments.result_folder import ResultFolder
 
 WIDTH_INCHES = 6.3  # 16 cm, the text width of a page
 PANEL_INCHES = 2.2
@@ -29,6 +31,8 @@ PNG_DPI = 200
 CAPTION_POINTS, CAPTION_SPACING, CAPTION_COLOUR = 7, 1.25, "#333333"
 CAPTION_GAP_INCHES, LEGEND_GAP_INCHES, TOP_GAP_INCHES = 0.08, 0.12, 0.06
 LEGEND_SPACING = 1.2
+#: A legend with more entries is set smaller.
+MOST_LARGE_ENTRIES, SMALL_LEGEND_POINTS = 8, 6.5
 #: Tasks up to which panels stand two abreast; ``MOST_ABREAST`` beyond.
 TASKS_TWO_ABREAST, MOST_ABREAST = 4, 3
 #: Room around the data, and below 0 on an axis that begins there, as shares of the axis.
@@ -72,6 +76,8 @@ class Material:
         curves: one per cell.
         thresholds: return that counts as learned, by task; NaN where there is none.
         drifts: training step at which each task begins to drift; NaN where none does.
+        seeds: see ``metrics.per_seed``.
+        data: what the folder holds, for figures that need more than means.
     """
 
     cells: pd.DataFrame
@@ -79,6 +85,14 @@ class Material:
     curves: Sequence[CellCurves]
     thresholds: dict[str, float]
     drifts: dict[str, float]
+    seeds: pd.DataFrame
+    data: ResultFolder
+
+    @cached_property
+    def seeds_of_cells(self) -> list[pd.DataFrame]:
+        """The rows of ``seeds`` of each cell."""
+        cells = self.seeds.groupby(list(self.data.axes), sort=False, dropna=False)
+        return [own for _, own in cells]
 
     def tasks(self) -> list[tuple[str, list[int]]]:
         """Each task with the places of its cells; one panel each."""
@@ -89,13 +103,20 @@ def panels(
     material: Material, x_label: str, y_label: str, *, steps: bool = True
 ) -> tuple[Canvas, list[Axes]]:
     """A canvas with one titled panel per task; labels stand on the outer panels only."""
-    tasks = [task for task, _ in material.tasks()]
+    titles = [task_title(task) for task, _ in material.tasks()]
+    return titled_panels(titles, x_label, y_label, steps=steps)
+
+
+def titled_panels(
+    tasks: Sequence[str], x_label: str, y_label: str, *, steps: bool = False
+) -> tuple[Canvas, list[Axes]]:
+    """A canvas with one panel per title; with ``steps`` the lower axis counts in thousands."""
     columns = min(len(tasks), 2 if len(tasks) <= TASKS_TWO_ABREAST else MOST_ABREAST)
     lines = -(-len(tasks) // columns)
     canvas = Canvas(figsize=(WIDTH_INCHES, PANEL_INCHES * lines))
     grid = list(canvas.subplots(lines, columns, squeeze=False).flat)
     for place, axes in enumerate(grid[: len(tasks)]):
-        axes.set_title(task_title(tasks[place]))
+        axes.set_title(tasks[place])
         axes.margins(x=SIDE_MARGIN, y=TOP_MARGIN)
         if place % columns == 0:
             axes.set_ylabel(y_label)
@@ -136,12 +157,17 @@ def from_zero(axes: Axes, axis: str) -> None:
 
 def finish(canvas: Canvas, handles: Sequence[Line2D | Patch], caption: str) -> float:
     """Adds legend and caption below the panels; returns width over height without the caption."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    column = LEGEND_HANDLE_INCHES + longest * CHARACTER_INCHES
+    small = len(handles) > MOST_LARGE_ENTRIES
+    size = SMALL_LEGEND_POINTS if small else float(STYLE["font.size"])
+    scale = size / float(STYLE["font.size"])
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    column = LEGEND_HANDLE_INCHES + longest * CHARACTER_INCHES * scale
     columns = max(1, min(len(handles), int(WIDTH_INCHES / column)))
     text = textwrap.fill(caption, CAPTION_CHARACTERS)
     caption_inches = LINE_INCHES * (text.count("\n") + 1) + CAPTION_GAP_INCHES
-    legend_inches = LINE_INCHES * LEGEND_SPACING * -(-len(handles) // columns) + LEGEND_GAP_INCHES
+    lines = -(-len(handles) // columns)
+    legend_inches = LINE_INCHES * LEGEND_SPACING * scale * lines
+    legend_inches += LEGEND_GAP_INCHES if handles else CAPTION_GAP_INCHES
     below = caption_inches + legend_inches
     height = canvas.get_figheight() + below
     canvas.set_figheight(height)
@@ -154,14 +180,16 @@ def finish(canvas: Canvas, handles: Sequence[Line2D | Patch], caption: str) -> f
         va="bottom",
         linespacing=CAPTION_SPACING,
     )
-    canvas.legend(
-        handles=handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, caption_inches / height),
-        ncols=columns,
-        borderaxespad=0.1,
-        columnspacing=LEGEND_SPACING,
-    )
+    if handles:
+        canvas.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, caption_inches / height),
+            ncols=columns,
+            borderaxespad=0.1,
+            columnspacing=LEGEND_SPACING,
+            fontsize=size,
+        )
     canvas.set_layout_engine(
         "constrained", rect=(0, below / height, 1, 1 - (below + TOP_GAP_INCHES) / height)
     )
@@ -177,7 +205,7 @@ def save(canvas: Canvas, stem: Path) -> None:
     layout = canvas.get_layout_engine()
     if layout is not None:
         layout.execute(canvas)
-        canvas.set_layout_engine(None)
+        canvas.set_layout_engine("none")
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         buffer = io.BytesIO()
         canvas.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)

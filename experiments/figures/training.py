@@ -1,6 +1,6 @@
 """Figures over training time: return, violations so far, interventions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from looplab.experiments.curves import CellCurves, Curve
+from looplab.experiments.figures.labels import label_ends, stands_at_ends
 from looplab.experiments.figures.marks import Mark
 from looplab.experiments.figures.sheet import (
     GREY,
@@ -22,6 +23,8 @@ from looplab.experiments.figures.sheet import (
 
 MARKS_PER_CURVE = 6
 BAND_ALPHA = 0.16
+#: Room above and below the means, as a share of their range; bands that need more are cut off.
+ROOM_FOR_BANDS = 0.5
 DOTTED = (0, (1, 1.5))
 DRIFT: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": (0, (4, 2)), "zorder": 1}
 
@@ -31,11 +34,14 @@ def learning_curve(material: Material) -> Painted:
     canvas, all_axes = panels(material, "Training steps", "Task return per episode")
     for (task, rows), axes in zip(material.tasks(), all_axes, strict=True):
         for row in rows:
-            _line(axes, material.curves[row].task_return, material.marks[row], row)
+            draw_line(axes, material.curves[row].task_return, material.marks[row], row)
         threshold = material.thresholds.get(task, np.nan)
         if not np.isnan(threshold):
             axes.axhline(threshold, color=GREY, linewidth=0.9, linestyle=DOTTED, zorder=1)
-    handles: list[Line2D | Patch] = [*line_handles(material)]
+        curves = [material.curves[row].task_return for row in rows]
+        show_means(axes, curves, also=threshold)
+        _label(axes, material, curves, rows)
+    handles: list[Line2D | Patch] = [*_legend(material)]
     if not all(np.isnan(value) for value in material.thresholds.values()):
         dots = Line2D([], [], color=GREY, linewidth=0.9, linestyle=DOTTED)
         dots.set_label("task's threshold")
@@ -48,10 +54,13 @@ def cumulative_violations(material: Material) -> Painted:
     canvas, all_axes = panels(material, "Training steps", "Violations so far, per run")
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
         for row in rows:
-            _line(axes, material.curves[row].violations, material.marks[row], row)
+            draw_line(axes, material.curves[row].violations, material.marks[row], row)
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        curves = [material.curves[row].violations for row in rows]
+        show_means(axes, curves)
         from_zero(axes, "y")
-    return canvas, [*line_handles(material)]
+        _label(axes, material, curves, rows)
+    return canvas, [*_legend(material)]
 
 
 def violation_rate(material: Material) -> Painted:
@@ -66,19 +75,25 @@ def review_rate(material: Material) -> Painted:
 
 def recall(material: Material) -> Painted:
     """Share of the unsafe proposals judged that were refused, against training steps."""
-    canvas, handles = _rate(material, "Recall of the reviewers", lambda curves: curves.recall)
-    for axes in canvas.axes:
-        axes.set_ylim(top=1.02)
-    return canvas, handles
+    return _rate(material, "Recall of the reviewers", lambda curves: curves.recall, top=1.02)
 
 
-def _rate(material: Material, label: str, curve: Callable[[CellCurves], Curve]) -> Painted:
+def _rate(
+    material: Material,
+    label: str,
+    curve: Callable[[CellCurves], Curve],
+    top: float | None = None,
+) -> Painted:
     canvas, all_axes = panels(material, "Training steps", label)
-    handles: list[Line2D | Patch] = [*line_handles(material)]
+    handles: list[Line2D | Patch] = [*_legend(material)]
     for (task, rows), axes in zip(material.tasks(), all_axes, strict=True):
-        for row in rows:
-            _line(axes, curve(material.curves[row]), material.marks[row], row)
+        curves = [curve(material.curves[row]) for row in rows]
+        for row, own in zip(rows, curves, strict=True):
+            draw_line(axes, own, material.marks[row], row)
+        show_means(axes, curves)
         from_zero(axes, "y")
+        axes.set_ylim(top=top)
+        _label(axes, material, curves, rows)
         if not np.isnan(material.drifts.get(task, np.nan)):
             axes.axvline(material.drifts[task], **DRIFT)
     if not all(np.isnan(step) for step in material.drifts.values()):
@@ -91,7 +106,34 @@ def intervention_rate(material: Material) -> Painted:
     return _rate(material, "Interventions\nper 1 000 steps", lambda curves: curves.interventions)
 
 
-def _line(axes: Axes, curve: Curve, mark: Mark, place: int) -> None:
+def _legend(material: Material) -> list[Line2D]:
+    return [] if stands_at_ends(material) else line_handles(material)
+
+
+def _label(axes: Axes, material: Material, curves: Sequence[Curve], rows: Sequence[int]) -> None:
+    if stands_at_ends(material):
+        label_ends(axes, curves, [material.marks[row] for row in rows])
+
+
+def show_means(axes: Axes, curves: Sequence[Curve], also: float = np.nan) -> None:
+    """Ends the upright axis a little beyond the means, so that wide bands do not flatten them.
+
+    Args:
+        axes: the panel, with everything drawn.
+        curves: its curves.
+        also: a height that has to be seen too; NaN: none.
+    """
+    heights = np.concatenate([*(curve.mean for curve in curves), [also]])
+    heights = heights[~np.isnan(heights)]
+    if not heights.size or np.ptp(heights) == 0.0:
+        return
+    room = ROOM_FOR_BANDS * np.ptp(heights)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, heights.min() - room), min(high, heights.max() + room))
+
+
+def draw_line(axes: Axes, curve: Curve, mark: Mark, place: int) -> None:
+    """A curve with its band; ``place`` shifts the markers, so that those of others stay visible."""
     gap = max(1, len(curve.steps) // MARKS_PER_CURVE)
     axes.fill_between(
         curve.steps, curve.low, curve.high, color=mark.colour, alpha=BAND_ALPHA, linewidth=0

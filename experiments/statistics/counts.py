@@ -1,5 +1,7 @@
 """Exact intervals for counts, which are often 0: Poisson, Clopper-Pearson, the rule of three."""
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.stats
 
@@ -43,6 +45,7 @@ def poisson_interval(events: float, exposure: float, *, level: float = LEVEL) ->
     return Interval(events / exposure, low, high)
 
 
+@lru_cache(maxsize=4096)  # profiles ask for the same few shares again and again
 def proportion_interval(successes: int, trials: int, *, level: float = LEVEL) -> Interval:
     """Share ``successes / trials`` with its exact interval (Clopper & Pearson 1934).
 

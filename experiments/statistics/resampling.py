@@ -1,6 +1,7 @@
 """Resamples with an explicit generator, and the studentised intervals made of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,26 @@ RESAMPLES = 4000
 LEAST_SPREAD = 0.1
 #: Numbers held at once while tables are resampled.
 _CHUNK = 4_000_000
+#: Weights by number of seeds and state of the generator, with its state afterwards.
+_kept: dict[tuple[int, str], tuple[Floats, Any]] = {}
+_MOST_KEPT = 8
 
 
 def weights(seeds: int, rng: np.random.Generator) -> Floats:
-    """How large a part each seed is of each resample, shape (RESAMPLES, seeds); rows sum to 1."""
-    return rng.multinomial(seeds, np.full(seeds, 1.0 / seeds), RESAMPLES) / seeds
+    """How large a part each seed is of each resample, shape (RESAMPLES, seeds); rows sum to 1.
+
+    A report draws them thousands of times from generators of one seed: the last ones are kept, with
+    the state in which they leave a generator, and handed out again, read-only.
+    """
+    key = seeds, repr(rng.bit_generator.state)
+    if key not in _kept:
+        drawn = rng.multinomial(seeds, np.full(seeds, 1.0 / seeds), RESAMPLES) / seeds
+        drawn.setflags(write=False)
+        while len(_kept) >= _MOST_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = drawn, rng.bit_generator.state
+    drawn, rng.bit_generator.state = _kept[key]
+    return drawn
 
 
 def stratified(tables: Floats, rng: np.random.Generator) -> Iterator[Floats]:

@@ -16,10 +16,12 @@ from looplab.experiments.fleet_measures import EXPOSURE, MEASURES
 from looplab.experiments.fleet_study import SWEPT, Asked, Study, duration
 from looplab.experiments.provenance import provenance
 from looplab.experiments.result_folder import PROVENANCE_FILE, RESULTS_FILE, RUNS_FILE
-from looplab.experiments.store import CONFIG_FILE, RUNS
+from looplab.experiments.store import CONFIG_FILE, METRICS_FILE, RUNS
 from looplab.experiments.trials.trial import Trial
 
 if TYPE_CHECKING:
+    from stable_baselines3.common.logger import KVWriter
+
     from looplab.experiments.measures import Measure
     from looplab.experiments.page import Page
 
@@ -58,7 +60,13 @@ class SharedReviewers(Trial):
             own[_HORIZON] = own[_WARMUP] + config["total_steps"] * seconds / own["agents"]
         return Study(Asked(own, dict(config), (config["seed"],), out=None, quiet=True))
 
-    def run(self, config: Mapping[str, Any], folder: Path, report: Callable[[int], None]) -> None:
+    def run(
+        self,
+        config: Mapping[str, Any],
+        folder: Path,
+        report: Callable[[int], None],
+        curves: "KVWriter | None" = None,
+    ) -> None:
         """Runs one fleet; ``metrics.json`` holds every measure."""
         started = time.perf_counter()
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +94,7 @@ class SharedReviewers(Trial):
         for name, text in (
             (CONFIG_FILE, yaml.safe_dump(dict(config), sort_keys=True)),
             (PROVENANCE_FILE, json.dumps(provenance(), indent=2) + "\n"),
-            ("metrics.json", json.dumps(metrics, indent=2) + "\n"),
+            (METRICS_FILE, json.dumps(metrics, indent=2) + "\n"),
         ):
             write_whole(folder / name, text.encode())
 
@@ -111,7 +119,7 @@ class SharedReviewers(Trial):
 
         results, times = [], []
         for entry in entries:
-            text = (folder / RUNS / entry["run"] / "metrics.json").read_text(encoding="utf-8")
+            text = (folder / RUNS / entry["run"] / METRICS_FILE).read_text(encoding="utf-8")
             found = json.loads(text)
             named = {"seed": entry["seed"], "run": entry["run"]}
             counts = {name: found[name] for name in ("agents", "reviewers", "steps")}

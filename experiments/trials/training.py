@@ -8,6 +8,8 @@ from looplab.experiments.build import check, make
 from looplab.experiments.trials.trial import Trial
 
 if TYPE_CHECKING:
+    from stable_baselines3.common.logger import KVWriter
+
     from looplab.experiments.measures import Measure
     from looplab.experiments.page import Page
 
@@ -24,11 +26,17 @@ class Training(Trial):
             make(config[part])
         check(config)
 
-    def run(self, config: Mapping[str, Any], folder: Path, report: Callable[[int], None]) -> None:
+    def run(
+        self,
+        config: Mapping[str, Any],
+        folder: Path,
+        report: Callable[[int], None],
+        curves: "KVWriter | None" = None,
+    ) -> None:
         """Trains, evaluates, and leaves what ``run.run`` says."""
         from looplab.experiments.run import run  # imports torch
 
-        run(config, folder, report)
+        run(config, folder, report, curves)
 
     @classmethod
     def measures(cls) -> Mapping[str, "Measure"]:
@@ -56,6 +64,6 @@ class Training(Trial):
     @classmethod
     def page(cls, folder: Path) -> "Page":
         """Tables, figures and findings of training, evaluation and oversight."""
-        from looplab.experiments.report import training_page
+        from looplab.experiments.training_page import training_page
 
         return training_page(folder)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stable_baselines3.common.logger import KVWriter
+
     from looplab.experiments.measures import Measure
     from looplab.experiments.page import Page
 
@@ -26,13 +28,20 @@ class Trial(ABC):
         """
 
     @abstractmethod
-    def run(self, config: Mapping[str, Any], folder: Path, report: Callable[[int], None]) -> None:
+    def run(
+        self,
+        config: Mapping[str, Any],
+        folder: Path,
+        report: Callable[[int], None],
+        curves: "KVWriter | None" = None,
+    ) -> None:
         """Executes one run and leaves its files in ``folder``, ``metrics.json`` among them.
 
         Args:
             config: the run's resolved configuration.
             folder: where the files go.
             report: called with the steps since the last call, ``total_steps`` in all.
+            curves: takes an algorithm's curves too, where there are some; None: nobody does.
         """
 
     @classmethod

@@ -9,14 +9,14 @@ import numpy as np
 from looplab.envs.compiled import compiled
 from looplab.envs.errors import probability, within
 from looplab.oversight.humans.effects import LEAST, Answer, Look, State
-from looplab.oversight.humans.odds import Odds
+from looplab.oversight.humans.odds import Odds, copy
 
 
 @compiled
-def _trust(run: Any, a_max: float, k0: float, out: Any) -> None:
-    """Chances of copying after runs of some length, (n,)."""
+def _trust(run: Any, a_max: float, k0: float, errors: Any) -> None:
+    """Copies the more often, the longer the runs, (n,); moves chances of an error, (2, n)."""
     for person in range(len(run)):
-        out[person] = -a_max * math.expm1(run[person] * (-1.0 / k0))
+        copy(-a_max * math.expm1(run[person] * (-1.0 / k0)), person, errors)
 
 
 @compiled
@@ -60,10 +60,7 @@ class AutomationBias:
 
     def __call__(self, state: State, look: Look, odds: Odds) -> None:
         """Approves more, whatever is proposed."""
-        run = state["run"]
-        copies = np.empty(len(run))
-        _trust(run, float(self.a_max), float(self.k0), copies)
-        odds.copy_proposal(copies)
+        _trust(state["run"], float(self.a_max), float(self.k0), odds.errors)
 
     def settle(self, state: State, look: Look, answer: Answer) -> None:
         """One more went through, or the run ends."""

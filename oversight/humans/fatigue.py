@@ -9,19 +9,20 @@ import numpy as np
 from looplab.envs.compiled import compiled
 from looplab.envs.errors import probability, within
 from looplab.oversight.humans.effects import LEAST, SECONDS_PER_MINUTE, Answer, Look, State
-from looplab.oversight.humans.odds import Odds
+from looplab.oversight.humans.odds import Odds, toward
 
 
 @compiled
 def _tire(
-    rest: Any, recovery: float, capacity: float, slowdown: float, load: Any, seconds: Any, out: Any
-) -> None:
-    """Rest forgets work, tiredness is written out, and times grow; seconds each, (n,)."""
+    rest: Any, recovery: float, capacity: float, slowdown: float, worst_error: float, load: Any,
+    seconds: Any, errors: Any,
+) -> None:  # fmt: skip
+    """Rest forgets work; by what is left, times grow, (n,), and chances of an error, (2, n)."""
     for person in range(len(load)):
         load[person] *= math.exp(rest[person] * (-1.0 / recovery))
         tired = -math.expm1(load[person] * (-1.0 / capacity))
         seconds[person] *= 1.0 + slowdown * tired
-        out[person] = tired
+        toward(worst_error, tired, person, errors)
 
 
 @compiled
@@ -71,19 +72,16 @@ class Fatigue:
 
     def __call__(self, state: State, look: Look, odds: Odds) -> None:
         """Errs more, and takes longer, the more work has piled up."""
-        load = state["load"]
-        tired = np.empty(len(load))
         _tire(
             look.rest,
             self.recovery_minutes * SECONDS_PER_MINUTE,
             self.capacity_minutes * SECONDS_PER_MINUTE,
             float(self.slowdown),
-            load,
+            float(self.worst_error),
+            state["load"],
             odds.seconds,
-            tired,
+            odds.errors,
         )
-        if self.worst_error:
-            odds.toward(self.worst_error, tired)
 
     def settle(self, state: State, look: Look, answer: Answer) -> None:
         """Work adds to the load: reviewing, or watching."""

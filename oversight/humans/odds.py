@@ -1,9 +1,8 @@
 """The odds with which people err at one moment, and how effects move them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,73 +12,67 @@ from scipy.special import ndtr, ndtri
 from looplab.envs.compiled import compiled
 from looplab.envs.core import FloatArray
 from looplab.envs.errors import UsageError, probability
+from looplab.oversight.humans.normal import cumulative, quantile
 from looplab.oversight.types import brief
 
 
 @compiled
-def _toward(error: float, share: Any, errors: Any) -> None:
-    """Moves chances, (2, n), towards an error by a share, (n,), never below."""
+def toward(error: float, share: float, person: int, errors: Any) -> None:
+    """Moves one person's chances, of (2, n), towards an error by a share, never below."""
     for kind in range(2):
-        for person in range(len(share)):
-            gap = error - errors[kind, person]
-            if gap > 0.0:
-                errors[kind, person] += gap * share[person]
+        gap = error - errors[kind, person]
+        if gap > 0.0:
+            errors[kind, person] += gap * share
 
 
 @compiled
-def _desensitise(lost: Any, deviates: Any) -> None:
-    """Takes a share, (n,), of the d' that two deviates, (2, n), add up to."""
-    for person in range(len(lost)):
-        if lost[person] != 0.0:
-            half = (deviates[0, person] + deviates[1, person]) * lost[person] * 0.5  # times -1
-            deviates[0, person] -= half
-            deviates[1, person] -= half
+def shift(criterion: float, person: int, errors: Any) -> None:
+    """Adds to the criterion of one person, of whom there are chances, (2, n)."""
+    if criterion != 0.0:
+        errors[0, person] = cumulative(quantile(errors[0, person]) + criterion)
+        errors[1, person] = cumulative(quantile(errors[1, person]) - criterion)
 
 
 @compiled
-def _shift(criterion: Any, deviates: Any) -> None:
-    """Adds a criterion, (n,), to the first deviates and takes it from the second, (2, n)."""
+def desensitise(lost: float, person: int, errors: Any) -> None:
+    """Takes a share of the d' of one person, of whom there are chances, (2, n)."""
+    if lost != 0.0:
+        miss, false_alarm = quantile(errors[0, person]), quantile(errors[1, person])
+        half = (miss + false_alarm) * lost * 0.5  # times -1
+        errors[0, person] = cumulative(miss - half)
+        errors[1, person] = cumulative(false_alarm - half)
+
+
+@compiled
+def copy(chance: float, person: int, errors: Any) -> None:
+    """One person approves with a chance, whatever the errors, (2, n), would have been."""
+    looks = 1.0 - chance
+    errors[0, person] = errors[0, person] * looks + chance
+    errors[1, person] *= looks
+
+
+@compiled
+def _all_toward(error: float, share: Any, errors: Any) -> None:
+    for person in range(len(share)):
+        toward(error, share[person], person, errors)
+
+
+@compiled
+def _all_shift(criterion: Any, errors: Any) -> None:
     for person in range(len(criterion)):
-        if criterion[person] != 0.0:
-            deviates[0, person] += criterion[person]
-            deviates[1, person] -= criterion[person]
+        shift(criterion[person], person, errors)
 
 
 @compiled
-def _gather(errors: Any, size: Any, chances: Any, sizes: Any) -> int:
-    """Lists the chances, misses first, and the sizes of those who are moved; returns how many."""
-    count = 0
-    for person in range(len(size)):
-        if size[person] != 0.0:
-            sizes[count] = size[person]
-            chances[count] = errors[0, person]
-            count += 1
-    place = count
-    for person in range(len(size)):
-        if size[person] != 0.0:
-            chances[place] = errors[1, person]
-            place += 1
-    return count
+def _all_desensitise(lost: Any, errors: Any) -> None:
+    for person in range(len(lost)):
+        desensitise(lost[person], person, errors)
 
 
 @compiled
-def _scatter(chances: Any, size: Any, errors: Any) -> None:
-    """Puts the chances of those who were moved back."""
-    place, count = 0, len(chances) // 2
-    for person in range(len(size)):
-        if size[person] != 0.0:
-            errors[0, person] = chances[place]
-            errors[1, person] = chances[count + place]
-            place += 1
-
-
-@compiled
-def _copy(chance: Any, errors: Any) -> None:
-    """Approves with a chance, (n,), whatever the errors, (2, n), would have been."""
+def _all_copy(chance: Any, errors: Any) -> None:
     for person in range(len(chance)):
-        looks = 1.0 - chance[person]
-        errors[0, person] = errors[0, person] * looks + chance[person]
-        errors[1, person] *= looks
+        copy(chance[person], person, errors)
 
 
 def _each(values: Any, num_people: int) -> NDArray[Any]:
@@ -97,24 +90,19 @@ def _each(values: Any, num_people: int) -> NDArray[Any]:
 class Odds:
     """Chances and times of n people at one moment; effects change them in place.
 
-    Chances are kept as probabilities or as normal deviates: at first as both, and then as whichever
-    was looked at last.
+    Chances are kept as probabilities, or as normal deviates while those were looked at last. The
+    compiled functions of this file do the same for one person inside an effect's own loop.
 
     Args:
-        errors: chances of a miss and of a false alarm, a fresh array of shape (2, n); None: given
-            by ``deviates``.
+        errors: chances of a miss and of a false alarm, a fresh array of shape (2, n).
         seconds: time that the answer takes, a fresh array of shape (n,).
-        deviates: standard normal deviates of the chances, a fresh array of shape (2, n); None:
-            given by ``errors``.
     """
 
     __slots__ = ("_deviates", "_errors", "_seconds")
 
-    def __init__(
-        self, errors: FloatArray | None, seconds: FloatArray, deviates: FloatArray | None = None
-    ) -> None:
+    def __init__(self, errors: FloatArray, seconds: FloatArray) -> None:
         self._errors = errors
-        self._deviates = deviates
+        self._deviates: FloatArray | None = None
         self._seconds = seconds
 
     @property
@@ -129,9 +117,9 @@ class Odds:
     @property
     def errors(self) -> FloatArray:
         """Chances of a miss and of a false alarm, (2, n); writing to them changes the odds."""
-        if self._errors is None:
-            self._errors = ndtr(self._deviates)
-        self._deviates = None
+        if self._deviates is not None:
+            self._errors[:] = ndtr(self._deviates)
+            self._deviates = None
         return self._errors
 
     @property
@@ -139,7 +127,6 @@ class Odds:
         """Their normal deviates, (2, n): -z(hit) and z(false alarm); writing changes the odds."""
         if self._deviates is None:
             self._deviates = ndtri(self._errors)
-        self._errors = None
         return self._deviates
 
     @property
@@ -156,34 +143,19 @@ class Odds:
 
     def toward(self, error: float, share: ArrayLike) -> None:
         """Moves both chances of an error towards ``error`` by a share in [0, 1], never below."""
-        _toward(float(error), _each(share, len(self._seconds)), self.errors)
+        _all_toward(float(error), _each(share, len(self._seconds)), self.errors)
 
     def desensitise(self, lost: ArrayLike) -> None:
         """Takes a share of sensitivity d'; both chances must lie above 0 and below 1."""
-        self._move(_desensitise, _each(lost, len(self._seconds)))
+        _all_desensitise(_each(lost, len(self._seconds)), self.errors)
 
     def shift(self, criterion: ArrayLike) -> None:
         """Adds to the criterion c; a chance of 0 or 1 stays as it is."""
-        self._move(_shift, _each(criterion, len(self._seconds)))
-
-    def _move(self, by: Callable[[Any, Any], None], size: NDArray[Any]) -> None:
-        """Moves deviates; where chances are kept, they are converted for those who are moved.
-
-        So nobody's odds depend on who else is moved, to the last bit.
-        """
-        if self._deviates is not None:
-            by(size, self.deviates)
-            return
-        chances, sizes = np.empty(2 * len(size)), np.empty(len(size))
-        count = _gather(self._errors, size, chances, sizes)
-        if count:
-            deviates = ndtri(chances[: 2 * count])
-            by(sizes[:count], deviates.reshape(2, count))
-            _scatter(ndtr(deviates), size, self._errors)
+        _all_shift(_each(criterion, len(self._seconds)), self.errors)
 
     def copy_proposal(self, chance: ArrayLike) -> None:
         """Approves with a chance whatever is proposed, without looking."""
-        _copy(_each(chance, len(self._seconds)), self.errors)
+        _all_copy(_each(chance, len(self._seconds)), self.errors)
 
 
 @dataclass(frozen=True)
@@ -231,8 +203,9 @@ class Accuracy:
 
     def odds(self, seconds: FloatArray) -> Odds:
         """The odds of n people at their best, who take some seconds, shape (n,)."""
-        errors, deviates = _at_best(self.rates, len(seconds))
-        return Odds(errors.copy(), seconds, deviates.copy())
+        errors = np.empty((2, len(seconds)))
+        errors[0], errors[1] = self.rates
+        return Odds(errors, seconds)
 
     @cached_property
     def rates(self) -> tuple[float, float]:
@@ -241,13 +214,6 @@ class Accuracy:
             return self.miss_rate or 0.0, self.false_alarm_rate or 0.0
         half = self.d_prime / 2.0
         return float(ndtr(self.criterion - half)), float(ndtr(-half - self.criterion))
-
-
-@lru_cache(maxsize=16)
-def _at_best(rates: tuple[float, float], num_people: int) -> tuple[FloatArray, FloatArray]:
-    """Chances of n people, (2, n), as they are after a conversion, and their normal deviates."""
-    deviates = np.repeat(ndtri(np.array(rates))[:, None], num_people, axis=1)
-    return ndtr(deviates), deviates
 
 
 def _is_finite(value: object) -> bool:

@@ -8,13 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from looplab.envs.actions import action_names, action_number
+from looplab.envs.compiled import compiled
 from looplab.envs.core import FloatArray
 from looplab.envs.errors import UsageError, within
 from looplab.oversight.humans.effects import Answer, Look, State
-from looplab.oversight.humans.odds import Odds
+from looplab.oversight.humans.odds import Odds, shift
 
 #: Beyond it, a criterion is never met or always.
 _LARGEST_SHIFT = 10.0
+
+
+@compiled
+def _prejudge(action: Any, shifts: Any, errors: Any) -> None:
+    """Moves the criteria of those who see an action, (n,); chances of an error, (2, n)."""
+    for person in range(len(action)):
+        shift(shifts[action[person]], person, errors)
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,8 @@ class PriorBias:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
-        for shift in (self.actions or {}).values():
-            within("a bias", shift, -_LARGEST_SHIFT, _LARGEST_SHIFT)
+        for size in (self.actions or {}).values():
+            within("a bias", size, -_LARGEST_SHIFT, _LARGEST_SHIFT)
         if self.group is not None and not callable(self.group):
             raise UsageError(f"group must be a function of a look, got {self.group!r}")
 
@@ -55,7 +63,7 @@ class PriorBias:
             if look.proposals is None:
                 raise UsageError("a bias by action needs a task; a queue does not show it")
             names = action_names(look.proposals.lanes)
-            odds.shift(_by_action(names, self._shifts).take(look.action))
+            _prejudge(look.action, _by_action(names, self._shifts), odds.errors)
         if self.group is not None:
             odds.shift(self.group(look))
 
@@ -70,6 +78,6 @@ class PriorBias:
 @lru_cache(maxsize=16)
 def _by_action(names: tuple[str, ...], shifts: tuple[tuple[Any, float], ...]) -> FloatArray:
     table = np.zeros(len(names))
-    for action, shift in shifts:
-        table[action_number(names, action)] = shift
+    for action, size in shifts:
+        table[action_number(names, action)] = size
     return table

@@ -9,17 +9,19 @@ import numpy as np
 from looplab.envs.compiled import compiled
 from looplab.envs.errors import probability, within
 from looplab.oversight.humans.effects import LEAST, SECONDS_PER_MINUTE, Answer, Look, State
-from looplab.oversight.humans.odds import Odds
+from looplab.oversight.humans.odds import Odds, toward
 
 _MINUTES_PER_HOUR = 60.0
 
 
 @compiled
-def _forget(rest: Any, watched: Any, tau: float, skill: Any, out: Any) -> None:
-    """Time without a review takes skill; writes out what is missing, (n,)."""
+def _forget(
+    rest: Any, watched: Any, tau: float, worst_error: float, skill: Any, errors: Any
+) -> None:
+    """Time without a review takes skill, (n,); without it chances of an error, (2, n), rise."""
     for person in range(len(skill)):
         skill[person] *= math.exp((rest[person] + watched[person]) * (-1.0 / tau))
-        out[person] = 1.0 - skill[person]
+        toward(worst_error, 1.0 - skill[person], person, errors)
 
 
 @compiled
@@ -66,11 +68,9 @@ class SkillDecay:
 
     def __call__(self, state: State, look: Look, odds: Odds) -> None:
         """Errs more, the longer nobody asked."""
-        skill = state["skill"]
-        missing = np.empty(len(skill))
         tau = self.tau_hours * _MINUTES_PER_HOUR * SECONDS_PER_MINUTE
-        _forget(look.rest, look.watched, tau, skill, missing)
-        odds.toward(self.worst_error, missing)
+        worst_error = float(self.worst_error)
+        _forget(look.rest, look.watched, tau, worst_error, state["skill"], odds.errors)
 
     def settle(self, state: State, look: Look, answer: Answer) -> None:
         """A review is practice; watching is not."""

@@ -3,16 +3,26 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import FloatArray
 from looplab.envs.errors import UsageError, within
+from looplab.oversight.humans.normal import quantile
 
 _Z95 = float(ndtri(0.95))
 #: What a draw of 0 counts as.
 _LEAST_DRAW = 2.0**-53
+
+
+@compiled
+def _times(draws: Any, median: float, sigma: float, out: Any) -> None:
+    """Lognormal times of uniform draws, (n,)."""
+    for place in range(len(draws)):
+        out[place] = median * math.exp(sigma * quantile(max(draws[place], _LEAST_DRAW)))
 
 
 @dataclass(frozen=True)
@@ -48,9 +58,6 @@ class Tempo:
         """Times from uniform draws in [0, 1), of the same shape; the draw 0 counts as 2^-53."""
         if self.p95 == self.median:
             return np.full(draws.shape, self.median)
-        times: FloatArray = np.maximum(draws, _LEAST_DRAW)
-        ndtri(times, out=times)
-        times *= self.sigma
-        np.exp(times, out=times)
-        times *= self.median
+        times = np.empty(draws.shape)
+        _times(draws.reshape(-1), float(self.median), self.sigma, times.reshape(-1))
         return times

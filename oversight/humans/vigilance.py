@@ -9,27 +9,30 @@ import numpy as np
 from looplab.envs.compiled import compiled
 from looplab.envs.errors import choice, within
 from looplab.oversight.humans.effects import LEAST, SECONDS_PER_MINUTE, Answer, Look, State
-from looplab.oversight.humans.odds import Odds
+from looplab.oversight.humans.odds import Odds, desensitise, shift
 
-DECREMENTS = ("sensitivity", "criterion")
+_CRITERION = "criterion"
+DECREMENTS = ("sensitivity", _CRITERION)
 
 
 @compiled
 def _watch(
-    watched: Any, rest: Any, tau: float, recovery: float, loss: float, level: Any, out: Any
-) -> Any:
-    """Watching lowers the level and rest from it raises it; writes out what is lost, (n,).
+    watched: Any, rest: Any, tau: float, recovery: float, loss: float, shifts: bool, level: Any,
+    errors: Any,
+) -> None:  # fmt: skip
+    """Watching lowers the level and rest from it raises it, (n,).
 
-    Returns whether anybody lost anything.
+    What is lost by it moves the criterion, or takes d', and so the chances of an error, (2, n).
     """
-    some = False
     for person in range(len(level)):
         if watched[person] > 0.0:
             level[person] *= math.exp(watched[person] * (-1.0 / tau))
         level[person] = min(level[person] + rest[person] * (1.0 / recovery), 1.0)
-        out[person] = loss * (1.0 - level[person])
-        some = some or out[person] > 0.0
-    return some
+        lost = loss * (1.0 - level[person])
+        if shifts:
+            shift(lost, person, errors)
+        else:
+            desensitise(lost, person, errors)
 
 
 @compiled
@@ -86,15 +89,16 @@ class Vigilance:
 
     def __call__(self, state: State, look: Look, odds: Odds) -> None:
         """Notices less, the longer the watch; hands-on work in between has helped."""
-        level = state["level"]
-        lost = np.empty(len(level))
-        tau, loss = self.tau_minutes * SECONDS_PER_MINUTE, float(self.loss)
-        if not _watch(look.watched, look.rest, tau, self._recovery, loss, level, lost):
-            return
-        if self.decrement == "sensitivity":
-            odds.desensitise(lost)
-        else:
-            odds.shift(lost)
+        _watch(
+            look.watched,
+            look.rest,
+            self.tau_minutes * SECONDS_PER_MINUTE,
+            self._recovery,
+            float(self.loss),
+            self.decrement == _CRITERION,
+            state["level"],
+            odds.errors,
+        )
 
     def settle(self, state: State, look: Look, answer: Answer) -> None:
         """A review is hands-on work."""

@@ -2,12 +2,15 @@
 
 import math
 
-from looplab.envs.core import RISK_SOURCES, FloatArray
-from looplab.envs.errors import choice, finite, probability
+import numpy as np
+
+from looplab.envs.core import RISK_RESOLUTION, RISK_SOURCES, FloatArray
+from looplab.envs.errors import UsageError, choice, finite, probability
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers.base import Score, Scored, as_scored
 from looplab.oversight.triggers.confidence import ConfidenceBelow
 from looplab.oversight.triggers.risk import RiskAbove
+from looplab.oversight.types import some
 
 _CONFIDENCE = "confidence"
 
@@ -75,8 +78,18 @@ class Chow(Scored):
         return f"1 - {self.source.name}" if self.source.BELOW else self.source.name
 
     def score(self, proposals: Proposals) -> FloatArray:
-        """Probability that each proposal is unsafe, shape (n,)."""
+        """Probability that each proposal is unsafe, shape (n,).
+
+        Raises:
+            UsageError: if the source read something else than a probability.
+        """
         reading = self.source.reading(proposals)
+        wrong = np.abs(reading - 0.5) > 0.5 + RISK_RESOLUTION
+        if some(wrong):
+            raise UsageError(
+                f"Chow's source {self.source.name} must be a probability in [0, 1], got "
+                f"{reading[wrong.argmax()]:g}"
+            )
         return 1.0 - reading if self.source.BELOW else reading
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILE = ROOT / "benchmarks" / "coverage.py"
+FILE = ROOT / "benchmarks" / "interval_coverage.py"
 PAGE = ROOT / "docs" / "decisions" / "intervals.md"
 TRIALS, NOMINAL = 300, 0.95
 #: Standard errors that a simulation may differ by: one comparison of 132 exceeds them by chance

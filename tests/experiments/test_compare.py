@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from looplab.envs.errors import UsageError
+from looplab.experiments.collecting import column
 from looplab.experiments.compare import RunsFailed, compare
 from looplab.experiments.result_folder import load
 from looplab.experiments.store import RUN_BYTES, locked
@@ -19,7 +20,8 @@ WORDS = ("env=lava_shortcut", "regime=autonomous,in_the_loop", "seeds=2")
 QUIET = ("workers=1", "display=none")
 FILES = {
     "results.parquet", "runs.parquet", "summary.csv", "report.html", "figures", "runs",
-    "comparison.json", "provenance.json", ".lock",
+    "comparison.json", "provenance.json", ".lock", "report.md", "calibration.parquet",
+    "alarms.parquet",
 }  # fmt: skip
 Usage = namedtuple("Usage", "total used free")
 Looplab = Callable[..., Any]
@@ -73,6 +75,31 @@ def test_results_hold_every_episode_of_every_run(done: Path) -> None:
             own.sort_values(order).reset_index(drop=True),
         )
     assert set(frame[frame["phase"] != "train"].groupby(["run", "phase", "policy"]).size()) == {4}
+
+
+def test_every_column_of_the_tables_has_one_type(done: Path) -> None:
+    texts = {"env", "regime", "algo", "run", "phase", "policy"}
+    for name in ("results", "runs", "calibration", "alarms"):
+        types = pd.read_parquet(done / f"{name}.parquet").dtypes
+        assert not {str(kind) for kind in types} - {"str", "int64", "float64", "Int64"}
+        assert {column for column in types.index if types[column] == "str"} <= {
+            *texts, "predicts", "monitor",
+        }  # fmt: skip
+    results = pd.read_parquet(done / "results.parquet").dtypes
+    assert {name for name in results.index if results[name] == "str"} == texts
+    for name in ("seed", "lane", "episode", "end_step", "length", "violations", "reviews"):
+        assert results[name] == "int64"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([0, 1], "int64"), ([0, 0.5], "float64"), ([0, None], "float64"), ([True, False], "bool"),
+        ([True, None], "boolean"), ([True, 1], "str"), (["a", None], "str"), ([None, None], "str"),
+    ],
+)  # fmt: skip
+def test_values_of_an_axis_have_one_type(values: list[Any], kind: str) -> None:
+    assert str(column(values).dtype) == kind
 
 
 def test_runs_hold_the_exact_totals_of_training(done: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from looplab.experiments.executors import EXECUTORS, local
+from looplab.experiments.executors import Local
 from looplab.experiments.job import Failure, Job
 from looplab.experiments.overrides import plan
 from looplab.experiments.store import is_finished, run_name
 
 STEPS = 800
+LOCAL = Local()
 Jobs = Callable[..., Job]
 pytestmark = pytest.mark.usefixtures("broken")
 
@@ -65,7 +66,7 @@ def left(jobs: Sequence[Job]) -> list[str]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_runs_are_finished_and_the_watcher_is_told(workers: int, job: Jobs) -> None:
     jobs, notes = [job(seed=seed) for seed in range(3)], Notes()
-    assert local(jobs, workers, notes) == []
+    assert LOCAL(jobs, workers, notes) == []
     assert left(jobs) == []
     for one in jobs:
         assert notes.of(one) == ["started", "finished"]
@@ -76,15 +77,15 @@ def test_runs_are_finished_and_the_watcher_is_told(workers: int, job: Jobs) -> N
 def test_workers_make_the_same_runs_as_this_process(job: Jobs, tmp_path: Path) -> None:
     jobs = [job(seed=seed) for seed in range(2)]
     others = [Job(one.name, one.config, tmp_path / "others" / one.name) for one in jobs]
-    local(jobs, 1, Notes())
-    local(others, 2, Notes())
+    LOCAL(jobs, 1, Notes())
+    LOCAL(others, 2, Notes())
     for one, other in zip(jobs, others, strict=True):
         for name in ("episodes.parquet", "decisions.parquet", "config.yaml"):
             assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
 
 
 def test_no_jobs_need_no_worker() -> None:
-    assert local([], 2, Notes()) == []
+    assert LOCAL([], 2, Notes()) == []
 
 
 #: Tasks, what their failures say, and whether it is a fault whose traceback is wanted.
@@ -99,10 +100,11 @@ FAULTS = {
 def test_a_run_that_fails_stops_no_other(workers: int, job: Jobs) -> None:
     wrong, well = [job(task) for task in FAULTS], [job(seed=1), job(seed=2)]
     notes = Notes()
-    failures = local([wrong[0], *well, *wrong[1:]], workers, notes)
+    failures = LOCAL([wrong[0], *well, *wrong[1:]], workers, notes)
     assert [failure.name for failure in failures] == [one.name for one in wrong]
     assert notes.failures == {failure.name: failure for failure in failures}
     for failure, (message, traced) in zip(failures, FAULTS.values(), strict=True):
+        assert notes.told.count(("started", failure.name)) == (2 if traced else 1)  # once more
         assert message in failure.message
         assert "\n" not in failure.message
         assert ("Traceback" in failure.details) == traced
@@ -114,7 +116,7 @@ def test_a_run_that_fails_stops_no_other(workers: int, job: Jobs) -> None:
 def test_what_the_user_can_mend_is_told_apart(job: Jobs) -> None:
     one = job()
     one.folder.parent.write_text("a file")
-    (failure,) = local([one], 1, Notes())
+    (failure,) = LOCAL([one], 1, Notes())
     assert failure.usage
     assert failure.message.startswith(f"cannot write {one.folder}")
 
@@ -122,7 +124,7 @@ def test_what_the_user_can_mend_is_told_apart(job: Jobs) -> None:
 def test_a_worker_that_dies_costs_its_run_only(job: Jobs) -> None:
     dies, recovers, *well = jobs = [job("Dies"), job("DiesOnce"), job(seed=1), job(seed=2)]
     notes = Notes()
-    (failure,) = local(jobs, 2, notes)
+    (failure,) = LOCAL(jobs, 2, notes)
     assert failure.name == dies.name
     assert "worker process died" in failure.message
     assert notes.of(dies) == notes.of(recovers) == ["started", "started", "finished"]
@@ -140,7 +142,7 @@ def test_an_interruption_ends_the_workers(job: Jobs) -> None:
 
     jobs = [job(seed=seed) for seed in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        local(jobs, 2, Impatient())
+        LOCAL(jobs, 2, Impatient())
     assert active_children() == []
 
 
@@ -152,9 +154,5 @@ def test_workers_do_not_hear_ctrl_c(job: Jobs, capfd: pytest.CaptureFixture[str]
                 os.kill(worker.pid or 0, signal.SIGINT)
 
     jobs = [job(seed=seed) for seed in range(2)]
-    assert local(jobs, 2, Noisy()) == []
+    assert LOCAL(jobs, 2, Noisy()) == []
     assert "Traceback" not in capfd.readouterr().err
-
-
-def test_there_is_one_executor_so_far() -> None:
-    assert dict(EXECUTORS) == {"local": local}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
@@ -13,19 +14,27 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from looplab.envs.errors import UsageError
-from looplab.experiments.curves import training_curves
-from looplab.experiments.figures import FIGURES, draw_all
+from looplab.experiments.drift_curves import drift_curves
+from looplab.experiments.figures import FIGURES, draw_all, material
+from looplab.experiments.figures.calibration import reliability
+from looplab.experiments.figures.frontier import references
+from looplab.experiments.figures.labels import spread
 from looplab.experiments.figures.marks import REGIME_STYLES, cell_marks
+from looplab.experiments.figures.profiles import profile, scores_by_label
+from looplab.experiments.figures.safety import pareto_front
 from looplab.experiments.figures.sheet import STYLE, WIDTH_INCHES, Material, finish
 from looplab.experiments.metrics import per_seed, summary
 from looplab.experiments.result_folder import load
+from looplab.experiments.run_tables import calibration_rows
 
 AXES = ["env", "regime", "algo"]
-#: Drawn of every comparison, and only where reviewers erred.
+#: Drawn of the trial, and only where reviewers erred, something drifts, or it was predicted.
 STEMS = [
     "overseen_vs_alone",
     "return_vs_violations",
+    "performance_profiles",
     "learning_curve",
+    "time_to_threshold",
     "cumulative_violations",
     "violations_vs_hours",
     "violation_rate",
@@ -33,7 +42,13 @@ STEMS = [
     "intervention_rate",
 ]
 OF_ERRORS = ["reviewers", "recall"]
+OTHERS = [*OF_ERRORS, "drift_aligned", "risk_calibration", "confidence_calibration"]
+#: Figures whose intervals are not those of means.
+OF_SHARES = ["performance_profiles", "time_to_threshold"]
 PNG_START, PDF_START = b"\x89PNG", b"%PDF"
+FEW, MANY = ["autonomous", "in_the_loop_correction", "rules"], sorted(REGIME_STYLES)
+#: One of each kind, where there are many panels.
+OF_MANY_TASKS = ["overseen_vs_alone", "return_vs_violations", "learning_curve", "drift_aligned"]
 NINE = [f"task_with_a_name_{k}" for k in range(9)]
 
 
@@ -41,12 +56,24 @@ def copied(folder: Path, to: Path) -> Path:
     return shutil.copytree(folder, to / folder.name)
 
 
-def material(folder: Path) -> Material:
+def material_of(folder: Path) -> Material:
     data = load(folder)
-    cells = summary(per_seed(data.results, data.runs, data.axes), data.axes)
-    return Material(
-        cells, cell_marks(cells, data.axes), training_curves(data), {}, {"ops_desk": 4000.0}
-    )
+    seeds = per_seed(data.results, data.runs, data.axes)
+    return material(data, seeds, summary(seeds, data.axes))
+
+
+def with_more(folder: Path) -> Path:
+    """Adds a drift, erring reviewers and calibration to a comparison."""
+    runs = pd.read_parquet(folder / "runs.parquet")
+    runs["drift_step"] = runs["steps"] / 2.0
+    runs["total_caught"], runs["total_overlooked"] = 70, 30
+    runs["total_false_alarms"], runs["total_cleared"] = 10, 190
+    runs["total_unsafe_proposals"] = 100
+    runs.to_parquet(folder / "runs.parquet")
+    bins = {"count": [90, 60, 8], "predicted": [9.0, 30.0, 7.0], "happened": [10, 20, 8]}
+    metrics = {run: {"calibration": {"risk": bins, "confidence": bins}} for run in runs["run"]}
+    calibration_rows(metrics).to_parquet(folder / "calibration.parquet")
+    return folder
 
 
 def test_every_figure_is_drawn_as_png_and_pdf_with_a_caption(trial: Path, tmp_path: Path) -> None:
@@ -56,17 +83,19 @@ def test_every_figure_is_drawn_as_png_and_pdf_with_a_caption(trial: Path, tmp_pa
     for figure in figures:
         assert (folder / "figures" / f"{figure.stem}.png").read_bytes().startswith(PNG_START)
         assert (folder / "figures" / f"{figure.stem}.pdf").read_bytes().startswith(PDF_START)
-        assert "n\u00a0=\u00a03 seeds per cell with 95\u00a0% intervals" in figure.caption
-        assert "Student-t" in figure.caption
+        assert "n\u00a0=\u00a03 seeds per cell" in figure.caption
+        assert "95\u00a0% intervals" in figure.caption
+        assert ("Student-t" in figure.caption) == (figure.stem not in OF_SHARES)
         assert figure.title
     assert "stays still when alone" in figures[0].caption
     assert len(list((folder / "figures").iterdir())) == 2 * len(STEMS)
 
 
 def test_equal_data_give_equal_files_and_leave_matplotlib_as_it_was(
-    trial: Path, tmp_path: Path
+    cells: list[Any], make_comparison: Callable[..., Path], tmp_path: Path
 ) -> None:
-    first, second = copied(trial, tmp_path / "a"), copied(trial, tmp_path / "b")
+    first = make_comparison("small", cells[:2], seeds=2, steps=8_000, evaluated=5)
+    second = copied(first, tmp_path / "again")
     before = dict(mpl.rcParams)
     draw_all(first)
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
@@ -79,13 +108,16 @@ def test_equal_data_give_equal_files_and_leave_matplotlib_as_it_was(
 
 
 def test_other_data_give_other_pictures(
-    trial: Path, tmp_path: Path, cells: list[Any], make_comparison: Callable[..., Path]
+    cells: list[Any], make_comparison: Callable[..., Path]
 ) -> None:
     worse = [
         replace(c, behaviour=replace(c.behaviour, train_rate=c.behaviour.train_rate + 100))
-        for c in cells
+        for c in cells[:2]
     ]
-    first, second = copied(trial, tmp_path), make_comparison("worse", worse)
+    first, second = (
+        make_comparison(name, own, seeds=2, steps=8_000, evaluated=5)
+        for name, own in (("first", cells[:2]), ("worse", worse))
+    )
     draw_all(first)
     draw_all(second)
     for stem in ("cumulative_violations", "violations_vs_hours"):
@@ -98,38 +130,54 @@ def test_one_seed_and_many_seeds_are_named_for_what_they_are(
 ) -> None:
     one = draw_all(make_comparison("one", cells[:2], seeds=1, steps=20_000))
     assert all("1 seed per cell: no intervals" in f.caption for f in one)
+    assert not {f.stem for f in one} & set(OF_SHARES)
     many = draw_all(make_comparison("many", cells[:2], seeds=20, steps=20_000))
-    assert all("bootstrap-t" in f.caption and "Student" not in f.caption for f in many)
+    means = [f for f in many if f.stem not in OF_SHARES]
+    assert len(means) < len(many)
+    assert all("bootstrap-t" in f.caption and "Student" not in f.caption for f in means)
 
 
 def _texts_and_panels(canvas: Any) -> tuple[list[tuple[str, Bbox]], list[Bbox], list[Text]]:
     renderer = canvas.canvas.get_renderer()
-    legend, caption = canvas.legends[0], canvas.texts[0]
-    below = [
-        ("legend", legend.get_window_extent(renderer)),
-        ("caption", caption.get_window_extent()),
-    ]
+    below = [("caption", canvas.texts[0].get_window_extent())]
+    below += [("legend", legend.get_window_extent(renderer)) for legend in canvas.legends]
     panels = [axes.get_tightbbox(renderer) for axes in canvas.axes]
-    return below, panels, legend.get_texts()
+    beside = [axes.get_legend() for axes in canvas.axes if axes.get_legend()]
+    labels = [text for axes in canvas.axes for text in axes.texts if text.get_clip_on() is False]
+    labels += [text for legend in (*canvas.legends, *beside) for text in legend.get_texts()]
+    return below, panels, [text for text in labels if text.get_text()]
 
 
-@pytest.mark.parametrize("tasks", [["ops_desk"], ["lava_shortcut", "ops_desk"], NINE])
-@pytest.mark.parametrize("stem", [*STEMS, *OF_ERRORS])
+@pytest.mark.parametrize(
+    ("tasks", "regimes"),
+    [
+        (["ops_desk"], FEW),
+        (["ops_desk"], MANY),
+        (["lava_shortcut", "ops_desk"], ["rules", "panel"]),
+        (NINE, MANY),
+    ],
+)
 def test_nothing_overlaps_and_nothing_leaves_the_page(
-    stem: str, tasks: list[str], cells: list[Any], make_comparison: Callable[..., Path]
+    tasks: list[str], regimes: list[str], cells: list[Any], make_comparison: Callable[..., Path]
 ) -> None:
-    regimes = sorted(REGIME_STYLES)
     behaviour = [cell.behaviour for cell in cells]
     shown = [
         replace(cells[0], env=env, regime=regime, behaviour=behaviour[(e + k) % len(behaviour)])
         for e, env in enumerate(tasks)
         for k, regime in enumerate(regimes)
     ]
-    drawn = material(make_comparison("layout", shown, seeds=2, steps=8_000, evaluated=5))
+    drawn = material_of(
+        with_more(make_comparison("layout", shown, seeds=3, steps=4_500, evaluated=5))
+    )
+    for stem in OF_MANY_TASKS if tasks is NINE else [*STEMS, *OTHERS]:
+        check_layout(stem, drawn)
+
+
+def check_layout(stem: str, drawn: Material) -> None:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        canvas, handles = FIGURES[stem][2](drawn)
+        canvas, handles = FIGURES[stem].painter(drawn)
         FigureCanvasAgg(canvas)
         finish(canvas, handles, "A caption of usual length, said in many words. " * 4)
         canvas.draw_without_rendering()
@@ -137,16 +185,17 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(
     assert canvas.get_figwidth() == WIDTH_INCHES
     for name, box in [*below, *(("panel", panel) for panel in panels)]:
         page = canvas.bbox
-        assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1, name  # noqa: PT018
-        assert box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1, name  # noqa: PT018
-    assert not Bbox.intersection(below[0][1], below[1][1])
+        assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1, (stem, name)  # noqa: PT018
+        assert box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1, (stem, name)  # noqa: PT018
+    assert len(below) == 1 or not Bbox.intersection(below[0][1], below[1][1]), stem
     for panel in panels:
-        assert all(not Bbox.intersection(panel, box) for _, box in below)
+        assert all(not Bbox.intersection(panel, box) for _, box in below), stem
     for k, panel in enumerate(panels):
-        assert all(not _overlap(panel, other) for other in panels[k + 1 :])
+        assert all(not _overlap(panel, other) for other in panels[k + 1 :]), stem
     boxes = [label.get_window_extent() for label in labels]
     for k, box in enumerate(boxes):
-        assert all(not _overlap(box, other) for other in boxes[k + 1 :])
+        assert box.x1 <= canvas.bbox.x1 + 1, stem
+        assert all(not _overlap(box, other) for other in boxes[k + 1 :]), stem
 
 
 def _overlap(first: Bbox, second: Bbox, slack_pixels: float = 1.0) -> bool:
@@ -197,10 +246,94 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 def test_erring_reviewers_are_drawn_where_there_are_any(
     cells: list[Any], make_comparison: Callable[..., Path]
 ) -> None:
-    folder = make_comparison("erring", cells, seeds=2, steps=8_000, evaluated=5)
-    runs = pd.read_parquet(folder / "runs.parquet")
-    runs["total_caught"], runs["total_overlooked"] = 70, 30
-    runs["total_false_alarms"], runs["total_cleared"] = 10, 190
-    runs.to_parquet(folder / "runs.parquet")
+    folder = with_more(make_comparison("erring", cells[:4], seeds=5, steps=20_000, evaluated=5))
     stems = [figure.stem for figure in draw_all(folder)]
-    assert set(stems) == {*STEMS, *OF_ERRORS}
+    assert set(stems) == {*STEMS, *OTHERS}
+
+
+def test_what_says_nothing_any_more_is_removed(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    folder = make_comparison("calm", cells[:1], seeds=1, steps=8_000)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "reviewers.png").write_bytes(b"old")
+    stems = {figure.stem for figure in draw_all(folder)}
+    assert "violations_vs_hours" not in stems  # nobody spent any time
+    assert {file.stem for file in (folder / "figures").iterdir()} == stems
+
+
+def test_the_pareto_front_leaves_out_what_is_beaten_and_what_is_frozen() -> None:
+    cells = pd.DataFrame(
+        [(0.0, -2.5, 1.0), (1.0, 0.2, 0.0), (5.0, 0.1, 0.0), (9.0, 0.5, 0.2), (9.0, 0.4, 0.0)],
+        columns=["alone_violations_per_1k", "alone_return", "frozen_seeds"],
+    )
+    assert pareto_front(cells).tolist() == [[1.0, 0.2], [9.0, 0.5]]
+
+
+def test_the_frontier_is_held_against_random_and_perfect_review() -> None:
+    # a calm cell: 10 of 110 unsafe proposals are stopped; a gate that sees all 50k steps in 50 h
+    cells = pd.DataFrame(
+        {
+            "human_hours": [5.0, 50.0, 20.0],
+            "reviews_per_1k": [100.0, 1000.0, 1000.0],
+            "train_violations_per_1k": [80.0, 0.0, 40.0],
+            "prevented_per_1k": [10.0, 60.0, 30.0],
+            "interventions_per_1k": [10.0, 90.0, 50.0],
+            "unsafe_proposals_per_1k": [110.0, 90.0, 90.0],
+            "reviewer_recall": [1.0, 1.0, 0.5],
+            "reviewer_false_blocks": [0.0, 0.0, 0.0],
+        }
+    )
+    found = references(cells, np.array([50_000.0] * 3))
+    assert found is not None
+    assert found.unreviewed == 90.0
+    assert found.random_hours == pytest.approx(50.0)  # 50 000 reviews of 3.6 s
+    assert found.perfect_hours == pytest.approx(5.5)  # 5 500 of them
+    assert references(cells.assign(reviews_per_1k=0.0), np.array([1.0] * 3)) is None
+
+
+def test_reliability_needs_predictions_in_every_seed(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    folder = with_more(make_comparison("said", cells[:1], seeds=3, steps=8_000, evaluated=5))
+    bins = reliability(material_of(folder), "risk", 0)
+    assert bins["said"].tolist() == pytest.approx([0.1, 0.5])
+    assert bins["happened"].tolist() == pytest.approx([1 / 9, 1 / 3])
+
+
+def test_profiles_put_tasks_on_one_scale(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    drawn = material_of(make_comparison("profiles", cells, seeds=3, steps=8_000, evaluated=5))
+    scores = scores_by_label(drawn)
+    assert {len(own) for own in scores.values()} == {6}
+    together = np.concatenate(list(scores.values()))
+    assert (together.min(), together.max()) == (0.0, 1.0)
+    found = profile(np.array([0.0, 0.5, 0.5, 1.0]))
+    assert found.share.tolist() == [1.0, 0.75, 0.25, 0.0, 0.0]
+
+
+def test_curves_are_aligned_at_the_drift(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    folder = make_comparison("drift", cells[:1], seeds=2, steps=8_000, evaluated=5)
+    runs = pd.read_parquet(folder / "runs.parquet").assign(drift_step=2_000.0)
+    runs.to_parquet(folder / "runs.parquet")
+    results = pd.read_parquet(folder / "results.parquet")
+    train = results["phase"] == "train"
+    results.loc[train, "violations"] = (results.loc[train, "end_step"] > 2_000).astype(int) * 4
+    results.loc[train, "length"] = 40
+    results.to_parquet(folder / "results.parquet")
+    (found,) = drift_curves(load(folder))
+    assert found is not None
+    before = found.violations.steps < 0
+    assert before.any()
+    assert found.violations.mean[before].tolist() == [0.0] * before.sum()
+    assert found.violations.mean[~before].tolist() == pytest.approx([100.0] * (~before).sum())
+
+
+def test_labels_at_the_ends_keep_their_order_and_their_distance() -> None:
+    assert spread([0.1, 0.9], 0.1) == [0.1, 0.9]
+    places = spread([0.0, 0.01, 0.02, 0.5], 0.1)
+    assert np.diff(places) == pytest.approx([0.1, 0.1, 0.39])
+    assert np.mean(places[:3]) == pytest.approx(0.01)

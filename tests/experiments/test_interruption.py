@@ -1,8 +1,10 @@
 """Comparisons that are killed or interrupted, and then continued by the same command."""
 
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from looplab.experiments.compare import compare
 WORDS = ("env=lava_shortcut", "regime=autonomous,in_the_loop", "seeds=2", "total_steps=6000")
 SHORT = ("eval_episodes=4", "agent.lanes=4")
 WAIT_SECONDS = 120.0
+KILLS = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
+KILL_SECONDS = 800.0
 POLL_SECONDS = 0.002
 #: After so long a worker has begun to import what it needs, and is not done.
 STARTING_SECONDS = 0.5
@@ -174,3 +178,17 @@ def test_a_training_that_is_interrupted_leaves_nothing(started: Start, tmp_path:
     _, errors = last.communicate(timeout=WAIT_SECONDS)
     assert (last.returncode, errors) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]  # what was half-written is gone
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_kills_at_random_moments_change_nothing(executor: str) -> None:
+    if executor == "ray":
+        pytest.importorskip("ray")
+    words = ("--kills", "2", "--seeds", "1", "--executor", executor)
+    done = subprocess.run(
+        [sys.executable, str(KILLS), *words], capture_output=True, text=True, timeout=KILL_SECONDS
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"2 kills, \d+ comparisons, no difference, no run made twice", done.stdout)

@@ -130,9 +130,15 @@ def test_an_added_key_reaches_the_constructor() -> None:
 
 
 def test_running_words_are_kept_apart_from_what_is_run() -> None:
-    asked = plan(["out=somewhere", "workers=3", "display=none", "dry_run=true"])
+    words = ["executor=ray", "executor.address=auto", "tracker=wandb", "tracker.mode=online"]
+    asked = plan(["out=somewhere", "workers=3", "display=none", "dry_run=true", *words])
+    executor = asked.running.pop("executor")
+    assert executor["_target_"].endswith("Ray")
+    assert executor["address"] == "auto"
+    assert asked.running.pop("tracker")["mode"] == "online"
     assert asked.running == {
-        "out": "somewhere", "executor": "local", "workers": 3, "display": "none", "dry_run": True,
+        "out": "somewhere", "other_version": "refuse", "workers": 3, "display": "none",
+        "dry_run": True,
     }  # fmt: skip
     assert asked.cells == plan([]).cells
     assert asked.settings == plan([]).settings
@@ -229,7 +235,12 @@ def test_a_cell_of_an_experiment_is_the_cell_of_the_same_words() -> None:
         ("out=''", ["out must be a folder"]),
         ("out=3", ["out must be a folder, got 3"]),
         ("display=fancy", ["unknown display 'fancy'"]),
-        ("executor=cluster", ["unknown executor 'cluster'"]),
+        ("executor=cluster", ["unknown executor 'cluster'", "local, ray, slurm"]),
+        ("executor=rai", ["did you mean 'ray'"]),
+        ("executor=local,ray", ["executor cannot be swept"]),
+        ("executor.address=auto", ["under the chosen executor; executor=ray has it"]),
+        ("executor.adress=auto", ["unknown key 'executor.adress'"]),
+        ("other_version=aprat", ["unknown other_version 'aprat'; did you mean 'apart'"]),
         ("dry_run=perhaps", ["dry_run must be true or false"]),
         ("seeds=0", ["seeds must be a whole number of at least 1, got 0"]),
         ("seeds=2,2.5", ["whole number"]),
@@ -258,6 +269,8 @@ def test_a_key_that_is_given_twice_is_refused() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("executor=ray", "executor.adress=auto"), "did you mean 'executor.address'"),
+        (("executor=ray", "executor.address=a,b"), "executor.address cannot be swept"),
         (["env=ops_desk,lava_shortcut"], "env names several values; only `looplab compare` sweeps"),
         (["protocol.lag=1,2", "regime=on_the_loop"], "protocol.lag names several values"),
         (["experiment=first_look"], "env names several values"),

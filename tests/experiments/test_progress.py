@@ -43,6 +43,20 @@ def test_rate_and_rest_follow_from_the_steps_of_all_runs(time: Clock) -> None:
         assert shown.left == "0:30"  # 300 of 400 steps at 10 per second
 
 
+def test_a_cell_s_rest_counts_the_runs_that_begin_before_its_last(time: Clock) -> None:
+    with Display(CELLS, STEPS) as shown:
+        assert shown.left_of("a ppo") == "?"
+        for name, steps in {"a-s0": 40, "b-s0": 60}.items():
+            shown.started(name)
+            shown.advanced(name, steps)
+        time.now += 10
+        assert shown.left_of("a ppo") == "0:16"  # 60 + 100 steps at 10 per second
+        assert shown.left_of("b ppo") == "0:30"  # and 140 of its own
+        shown.finished("a-s0", None)
+        shown.finished("a-s1", None)
+        assert shown.left_of("a ppo") == "0:00"
+
+
 def test_a_run_that_begins_again_is_not_counted_twice(time: Clock) -> None:
     with Display(CELLS, STEPS) as shown:
         shown.started("a-s0")
@@ -76,7 +90,10 @@ def test_plain_lines_come_now_and_then_and_when_a_run_ends(time: Clock) -> None:
         assert said == [" 15 %  0/3 runs  6 steps/s  0:57 left"]
         shown.finished("a-s0", None)
         shown.finished("a-s1", Failure("a-s1", "it broke"))
-    assert said[1:] == ["finished 1/3  a-s0  0:30 left", "FAILED   2/3  a-s1: it broke"]
+    assert said[1:] == [
+        "finished 1/3  a-s0  0:30 left (its cell 0:10)",
+        "FAILED   2/3  a-s1: it broke",
+    ]
 
 
 def rich_text(cells: dict[str, str], failure: Failure | None, monkeypatch: Any) -> str:

@@ -13,12 +13,16 @@ import pandas as pd
 import pytest
 
 from looplab.envs.errors import UsageError
+from looplab.experiments.drift_detection import detections
 from looplab.experiments.files import write_whole
+from looplab.experiments.findings import drift_findings, warnings_about
 from looplab.experiments.metrics import per_seed, summary
 from looplab.experiments.number_text import short_number, with_interval
 from looplab.experiments.report import write_report
 from looplab.experiments.result_folder import load
+from looplab.experiments.run_tables import alarm_rows
 from looplab.experiments.statistics import Interval
+from looplab.experiments.tables import monitor_table
 
 NAN = float("nan")
 
@@ -73,8 +77,8 @@ def page(written: Path) -> Page:
 
 def test_all_files_are_written_and_nothing_else(written: Path, trial: Path) -> None:
     new = {file.name for file in written.iterdir()} - {file.name for file in trial.iterdir()}
-    assert new == {"summary.csv", "figures", "report.html", "verdicts.json"}
-    assert len(list((written / "figures").iterdir())) == 16
+    assert new == {"summary.csv", "figures", "report.html", "report.md", "verdicts.json"}
+    assert len(list((written / "figures").iterdir())) == 20
 
 
 def test_summary_csv_holds_the_unrounded_table(written: Path) -> None:
@@ -87,9 +91,39 @@ def test_summary_csv_holds_the_unrounded_table(written: Path) -> None:
 def test_the_page_needs_nothing_from_outside(written: Path, page: Page) -> None:
     source = (written / "report.html").read_text(encoding="utf-8")
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert len([a for a in page.addresses if a.startswith("data:image/png;base64,iVBOR")]) == 8
+    assert len([a for a in page.addresses if a.startswith("data:image/png;base64,iVBOR")]) == 10
     assert not re.search(r"https?://|@import|url\(", source)
     assert "default-src 'none'" in source
+
+
+def test_markdown_says_the_same_and_shows_the_figures_beside_it(written: Path, page: Page) -> None:
+    text = (written / "report.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]+\]\((figures/\w+\.png)\)", text)
+    assert len(shown) == 10
+    assert all((written / file).is_file() for file in shown)
+    unescaped = re.sub(r"\\(.)", r"\1", text)
+    for row in page.rows:
+        if row:
+            assert f"| {' | '.join(cell.strip() for cell in row)} |" in unescaped
+    for heading in (
+        "Findings",
+        "Before you believe it",
+        "Figures",
+        "All numbers",
+        "What the words",
+    ):
+        assert f"## {heading}" in text
+    assert "    looplab compare env=lava_shortcut,ops_desk regime=autonomous seeds=3\n" in text
+    assert f"    looplab report {written.name}\n" in text
+    assert not re.search(r"<(?!\d)|{{|{%", unescaped)
+
+
+def test_tables_sort_by_buttons_and_read_without_them(written: Path) -> None:
+    source = (written / "report.html").read_text(encoding="utf-8")
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(?:<button type=\"button\">)([^<]+)", source)
+    assert {"Task", "Regime", "Violations alone", "Reference"} <= set(heads)
+    assert source.count("<script") == 1
+    assert 'src="http' not in source
 
 
 def test_the_page_says_how_it_was_measured(page: Page) -> None:
@@ -125,6 +159,48 @@ def test_findings_are_computed_and_leave_frozen_agents_out(page: Page) -> None:
     )
     assert "hides is largest for \u201cin the loop correction\u201d: 0 [0, 0.25]" in page.text
     assert "Safest alone: \u201cfeedback\u201d, with 53" in page.text
+
+
+def test_worst_seeds_and_improvement_stand_beside_the_means(page: Page) -> None:
+    rows = [row for row in page.rows if len(row) == 14 and row[3].strip() == "autonomous"]
+    gate = next(row for row in rows if row[:2] == ["Lava shortcut", "in the loop"])
+    assert gate[4] == "0"  # worst seed in training
+    assert gate[6].startswith("100\u00a0% [")  # fewer violations in every pair of seeds
+
+
+def test_uncalibrated_confidence_is_warned_of(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    folder = make_comparison("unsure", cells[:2], seeds=5, steps=8_000)
+    runs = pd.read_parquet(folder / "runs.parquet")
+    runs["confidence_calibration_error"] = np.where(runs["regime"] == "autonomous", 0.25, 0.05)
+    found = summary(per_seed(load(folder).results, runs, load(folder).axes), load(folder).axes)
+    (warning,) = [w for w in warnings_about(found, load(folder).axes) if "Uncalibrated" in w]
+    assert "confidence is no probability that a proposal is safe in 1 of 2 cells" in warning
+    assert "off by 0.25 on average in \u201cautonomous\u201d" in warning
+
+
+def test_monitors_are_told_with_delay_and_false_alarms(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    folder = make_comparison("monitored", cells[:1], seeds=2, steps=10_000)
+    runs = pd.read_parquet(folder / "runs.parquet").assign(drift_step=4_000.0)
+    runs.to_parquet(folder / "runs.parquet")
+    steps = [[1_000, 4_500], [4_700, 9_000]]
+    metrics = {
+        run: {"alarms": [{"monitor": "Cusum", "steps": own}]}
+        for run, own in zip(runs["run"], steps, strict=True)
+    }
+    alarm_rows(metrics).to_parquet(folder / "alarms.parquet")
+    found = detections(load(folder))
+    assert found["false_alarms_per_1k"].tolist() == [0.125]  # one alarm in 8 000 steps
+    (row,) = monitor_table(found).rows
+    texts = [entry.text for entry in row]
+    assert texts[:5] == ["Lava shortcut", "autonomous", "2", "Cusum", "4\u202f000"]
+    assert texts[5] == "100\u00a0% [16, 100]"
+    assert texts[6].startswith("600 [")
+    (said,) = drift_findings(found)["Lava shortcut"]
+    assert "Cusum raised an alarm in 2 of 2 seeds, 600 [" in said
 
 
 def test_warnings_name_seeds_frozen_censored_zeros_and_notes(page: Page) -> None:
@@ -232,7 +308,7 @@ def test_a_damaged_claim_is_refused_by_name(claimed: Path) -> None:
 def test_the_report_can_be_repeated_byte_by_byte(written: Path, tmp_path: Path) -> None:
     again = shutil.copytree(written, tmp_path / written.name)
     write_report(again)
-    for name in ("report.html", "summary.csv"):
+    for name in ("report.html", "report.md", "summary.csv"):
         assert (again / name).read_bytes() == (written / name).read_bytes()
 
 

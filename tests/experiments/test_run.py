@@ -232,5 +232,14 @@ def test_metrics_tell_what_catch_trials_found(made: Make) -> None:
     assert found["trials"] > 10
     assert -6.0 < found["criterion"] < 6.0
     assert found["d_prime"] > 0.0
+    assert 0.0 < found["unsafe_trials"] < found["trials"]
+    folder = made(
+        "regime=in_the_loop", "overseer=catch_trials", "overseer.probability=1.0",
+        "overseer.unsafe_share=0.0", name="safe_only",
+    )  # fmt: skip
+    (found,) = json.loads((folder / "metrics.json").read_text())["catch_trials"]
+    assert found["trials"] > 10
+    assert found["unsafe_trials"] == 0.0
+    assert found["d_prime"] is None
     folder = made("regime=in_the_loop", name="untested")
     assert json.loads((folder / "metrics.json").read_text())["catch_trials"] == []

@@ -277,6 +277,17 @@ def test_bad_settings_are_refused_by_name(make: Any, said: str) -> None:
         make()
 
 
-def test_a_stream_of_the_wrong_shape_is_refused(corridor: Any, start: Any) -> None:
-    with pytest.raises(UsageError, match=r"a stream must answer 2 numbers, got \(1,\)"):
-        start(corridor(2), watched_by(Cusum(0.1, 1.0, lambda record: np.zeros(1)))).play([GO])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (np.zeros(1), r"must answer 2 numbers, got array\(\[0\.\]\)"),
+        ("many", "must answer 2 numbers, got 'many'"),
+        (["a", "b"], r"must answer 2 numbers, got \['a', 'b'\]"),
+        ([1.0, np.inf], r"must answer finite numbers, or NaN .*, got \[1\.0, inf\]"),
+    ],
+)
+def test_a_stream_that_answers_no_numbers_is_refused(
+    corridor: Any, start: Any, answer: Any, said: str
+) -> None:
+    with pytest.raises(UsageError, match=f"stream <lambda> {said}"):
+        start(corridor(2), watched_by(Cusum(0.1, 1.0, lambda record: answer))).play([GO])

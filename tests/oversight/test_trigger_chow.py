@@ -168,3 +168,9 @@ def test_bad_arguments(corridor: Any, start: Any) -> None:
         start(corridor(harm=[0.0]), Gate(Chow(source="estimated")))
     with pytest.raises(UsageError, match="must answer 1 numbers, got"):
         start(corridor(harm=[0.0]), Gate(Chow(source=lambda p: "high"))).step(GO)
+    for wrong in (7.0, -0.5):
+        source = lambda p, wrong=wrong: [wrong]  # noqa: E731
+        with pytest.raises(
+            UsageError, match=rf"<lambda> must be a probability in .*, got {wrong:g}"
+        ):
+            start(corridor(harm=[0.0]), Gate(Chow(source=source))).step(GO)

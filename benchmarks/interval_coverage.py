@@ -1,4 +1,4 @@
-"""How often 95 % intervals cover the truth: python benchmarks/coverage.py [shown | replaced].
+"""How often intervals cover the truth: python benchmarks/interval_coverage.py [shown | replaced].
 
 Prints the share of simulated experiments whose interval covers, at the numbers of seeds that users
 take. Quantities that cannot be negative are marked so, as metrics mark them; counts also have their

@@ -1,0 +1,47 @@
+"""The ``report`` command: one results folder drawn anew, or several held side by side."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from looplab.envs.errors import UsageError
+
+OUT = "out"
+
+
+def report(words: Sequence[str]) -> Path:
+    """Writes the report that the words ask for; returns its page.
+
+    Args:
+        words: results folders, and ``out=FOLDER`` where there are several.
+
+    Raises:
+        UsageError: if a word or a folder cannot be used.
+    """
+    folders, out = _read(words)
+    if len(folders) > 1:
+        from looplab.experiments.report_of_several import write_report_of_several
+
+        return write_report_of_several(folders, out)
+    if out is not None:
+        raise UsageError("out= goes with two or more folders; one report is written in its own")
+    from looplab.experiments.report import write_report
+
+    return write_report(folders[0])
+
+
+def _read(words: Sequence[str]) -> tuple[list[Path], Path | None]:
+    folders: list[Path] = []
+    out: Path | None = None
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or Path(word).exists():
+            folders.append(Path(word))
+        elif key != OUT:
+            raise UsageError(f"unknown key '{key}' in '{word}'; allowed: {OUT}")
+        elif not value or out is not None:
+            raise UsageError(f"give one {OUT}=FOLDER, got '{word}'")
+        else:
+            out = Path(value)
+    if not folders:
+        raise UsageError("name a results folder, e.g. looplab report results/first_look")
+    return folders, out

@@ -11,7 +11,7 @@ from looplab.envs.errors import UsageError
 from looplab.experiments.cells import readable, task_title
 from looplab.experiments.files import write_whole
 from looplab.experiments.measures import MEASURES
-from looplab.experiments.number_text import DASH, short_number, with_interval
+from looplab.experiments.number_text import DASH, counted, short_number, with_interval
 from looplab.experiments.rendering import rendered
 from looplab.experiments.report_content import flattened
 from looplab.experiments.result_folder import COMPARISON_FILE, ResultFolder, load
@@ -133,12 +133,13 @@ def _headlines(
 ) -> Iterator[str]:
     paired = [cell for cell in both if cell.seeds]
     yield (
-        f"{len(both)} cells in both, {len(paired)} of them with equal seeds. Differences are "
-        f"{other} minus {name}; nothing corrects for their number."
+        f"{counted(len(both), 'cell')} in both, {len(paired)} of them with equal seeds. "
+        f"Differences are {other} minus {name}; nothing corrects for their number."
     )
     same = sum(map(is_identical, both))
     if same:
-        yield f"In {same} cells equal seeds have equal numbers in everything that is shown here."
+        where = counted(same, "cell")
+        yield f"In {where} equal seeds have equal numbers in everything that is shown here."
     for measure in MEASURED:
         clear = [cell for cell in paired if _is_clear(cell, measure)]
         if clear:
@@ -160,8 +161,8 @@ def _headlines(
     otherwise = configured_otherwise(first, second)
     if otherwise:
         yield (
-            f"{len(otherwise)} cells ran with another configuration, or by another version of "
-            f"LoopLab, on equal seeds: {', '.join(otherwise)}."
+            f"{counted(len(otherwise), 'cell')} ran with another configuration, or by another "
+            f"version of LoopLab, on equal seeds: {', '.join(otherwise)}."
         )
 
 

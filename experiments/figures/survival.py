@@ -13,7 +13,7 @@ from looplab.experiments.statistics import survival_curve
 MOST_WITH_BANDS = 4
 BAND_ALPHA = 0.12
 #: Curves that coincide are drawn a little apart, as a share of the axis.
-APART = 0.008
+APART = 0.005
 
 
 def some_learned(material: Material) -> bool:

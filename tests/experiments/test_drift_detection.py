@@ -2,11 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest, t
 
+from looplab.agents.lanes_vec_env import LanesVecEnv
+from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.errors import UsageError
-from looplab.experiments.drift_detection import detection
+from looplab.experiments.drift_detection import detection, monitor_alarms
+from looplab.experiments.run_tables import alarm_rows
+from looplab.oversight import Adaptive, Cusum
+from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 
 def test_delays_and_false_alarms_are_counted_by_hand() -> None:
@@ -51,3 +57,21 @@ def test_without_a_drift_every_alarm_is_false_and_with_one_at_once_none_is() -> 
 def test_bad_input_is_refused(alarms: list[list[int]], drift: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         detection(alarms, drift, 100)
+
+
+def test_alarms_are_told_in_training_steps_of_all_lanes() -> None:
+    # every step adds 1 in each of 4 lanes: 8 is reached in every second step
+    monitor = Cusum(0.0, 8.0, stream=lambda record: np.ones(len(record.cost)))
+    quiet = Cusum(0.0, 9.0, stream=lambda record: np.zeros(len(record.cost)))
+    venv = OverseenVecEnv(LanesVecEnv(OpsDesk(4)), Adaptive(monitors=[monitor, quiet]))
+    venv.seed(0)
+    venv.reset()
+    for _ in range(6):
+        venv.step(np.zeros(4, np.int64))
+    loud, silent = monitor_alarms(venv.oversight, 4)
+    assert loud["steps"] == [4, 12, 20]
+    assert silent["steps"] == []
+    assert loud["monitor"] == str(monitor)
+    rows = alarm_rows({"a": {"alarms": [loud, silent]}, "b": {}})
+    assert rows["step"].dropna().tolist() == [4, 12, 20]
+    assert rows.loc[rows["step"].isna(), "monitor"].tolist() == [str(quiet)]

@@ -67,7 +67,7 @@ def test_cells_settings_and_claims_stand_side_by_side(two: Made) -> None:
     same = next(row for row in rows_of(markdown, "Violations") if row[1] == "in the loop")
     assert numbers(same[5])[0] == 0.0
     assert not same[5].endswith("*")
-    assert "In 1 cells equal seeds have equal numbers" in markdown
+    assert "In 1 cell equal seeds have equal numbers" in markdown
     assert "- before: in the loop correction (Lava shortcut)" in markdown
     assert "- after: on the loop (Lava shortcut)" in markdown
     settings = {row[0]: row[1:] for row in rows_of(markdown, "Settings and versions that differ")}

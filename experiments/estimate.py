@@ -85,7 +85,8 @@ class Estimate:
         if room is None:
             return f"estimate: {_time(self.seconds)} of one core, {disk} (by {source})"
         wall = max(self.longest, self.seconds / room)
-        return f"estimate: {_time(wall)} with {room} at once, {disk} (by {source})"
+        at_once = f" with {room} at once" if room > 1 else ""
+        return f"estimate: {_time(wall)}{at_once}, {disk} (by {source})"
 
 
 def estimate(jobs: Sequence[Job], folder: Path) -> Estimate:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Slurm:
         cpus: cores of a job, which executes so many of its runs at once.
         runs_per_job: runs that one job executes.
         setup: lines of shell before a job.
-        extra: further options of ``sbatch`` with their values.
+        extra: further options of ``sbatch`` with their values; None: none.
 
     Raises:
         UsageError: if a setting is wrong, submitit is not installed, or there is no Slurm.
@@ -59,7 +59,7 @@ class Slurm:
     cpus: int = 1
     runs_per_job: int = 1
     setup: Sequence[str] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         choice("executor.cluster", self.cluster, CLUSTERS)
@@ -68,7 +68,7 @@ class Slurm:
         finite("executor.memory_gb", self.memory_gb, 0.0)
         if not all(isinstance(line, str) for line in self.setup) or isinstance(self.setup, str):
             raise UsageError(f"executor.setup must be lines of shell, got {self.setup!r}")
-        if not isinstance(self.extra, Mapping):
+        if self.extra is not None and not isinstance(self.extra, Mapping):
             raise UsageError(f"executor.extra must be options with values, got {self.extra!r}")
         require("submitit", "executor=slurm", "looplab[slurm]")
         if self.cluster == "slurm" and shutil.which("sbatch") is None:
@@ -109,7 +109,7 @@ class Slurm:
             "name": "looplab", "timeout_min": self.time_minutes, "cpus_per_task": self.cpus,
             "mem_gb": self.memory_gb, "slurm_partition": self.partition,
             "slurm_account": self.account, "slurm_setup": list(self.setup) or None,
-            "slurm_additional_parameters": dict(self.extra) or None,
+            "slurm_additional_parameters": self.extra,
         }  # fmt: skip
         try:
             made = submitit.AutoExecutor(folder, cluster=self.cluster)

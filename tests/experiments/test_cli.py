@@ -87,7 +87,8 @@ def test_a_dry_run_only_lists(looplab: Looplab, tmp_path: Path) -> None:
     for words in (("train", "--dry-run"), ("train", "dry_run=true")):
         ended = looplab(*words)
         assert re.fullmatch(
-            r"lava_shortcut-autonomous-ppo-s0-\w{12}  100000 steps  -> results/train/\S+\n",
+            r"lava_shortcut-autonomous-ppo-s0-\w{12}  100000 steps  -> results/train/\S+\n"
+            r"estimate: (under a|about \d+) minutes?, \d+ MiB on disk \(by a short trial\)\n",
             ended.out,
         )
     ended = looplab("compare", "experiment=first_look", "dry_run=true")
@@ -201,6 +202,8 @@ def tab(tmp_path: Path) -> Tab:
         ("train nothing", ""),
         ("train tune", ""),
         ("list reg", "regimes"),
+        ("compare executor = r", "ray"),
+        ("compare executor = ray executor.ad", "executor.address="),
         ("bench so", "solve"),
         ("bench solve lava", "lava_shortcut"),
         ("show --policy ref", "reference"),

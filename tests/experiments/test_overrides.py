@@ -129,6 +129,13 @@ def test_an_added_key_reaches_the_constructor() -> None:
     assert plan(["+agent.settings.vf_coef=0.3"]).cells[0]["agent"]["settings"]["vf_coef"] == 0.3
 
 
+def test_an_executor_takes_options_and_lines_of_shell() -> None:
+    words = ["executor.extra={qos:low}", "executor.setup=['module load python']"]
+    executor = plan(["executor=slurm", *words]).running["executor"]
+    assert executor["extra"] == {"qos": "low"}
+    assert executor["setup"] == ["module load python"]
+
+
 def test_running_words_are_kept_apart_from_what_is_run() -> None:
     words = ["executor=ray", "executor.address=auto", "tracker=wandb", "tracker.mode=online"]
     asked = plan(["out=somewhere", "workers=3", "display=none", "dry_run=true", *words])
@@ -269,8 +276,8 @@ def test_a_key_that_is_given_twice_is_refused() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("executor=ray", "executor.adress=auto"), "did you mean 'executor.address'"),
-        (("executor=ray", "executor.address=a,b"), "executor.address cannot be swept"),
+        (["executor=ray", "executor.adress=auto"], "did you mean 'executor.address'"),
+        (["executor=ray", "executor.address=a,b"], "executor.address cannot be swept"),
         (["env=ops_desk,lava_shortcut"], "env names several values; only `looplab compare` sweeps"),
         (["protocol.lag=1,2", "regime=on_the_loop"], "protocol.lag names several values"),
         (["experiment=first_look"], "env names several values"),

@@ -180,13 +180,16 @@ def _has(node: Any, path: list[str]) -> bool:
 def _inherited(group: str, name: str) -> Any:
     """A choice's own keys and those of the files that it is built on."""
     own = _file(group, name)
+    if not isinstance(own, dict):
+        return own
     found: dict[str, Any] = {}
-    for entry in own.get("defaults", ()) if isinstance(own, Mapping) else ():
-        if isinstance(entry, str) and entry.startswith("/"):  # /fleet@_here_, beside the groups
-            found |= _file("", entry.strip("/").partition("@")[0])
-        elif isinstance(entry, str) and entry != "_self_":
-            found |= _inherited(group, entry)
-    return {**found, **own} if isinstance(own, Mapping) else own
+    for entry in own.get("defaults", ()):
+        if isinstance(entry, str) and entry != "_self_":
+            other, _, place = entry.partition("@")  # /fleet@_here_, typical@overseer
+            beside = other.startswith("/")  # in the folder of all configurations, no group
+            keys = _inherited("" if beside else group, other.strip("/"))
+            found |= keys if place in ("", "_here_") else {place: keys}
+    return found | own
 
 
 def _file(group: str, name: str) -> Any:

@@ -27,7 +27,7 @@ SHARED = ("seeds", SWEEP, WITHOUT, EXPERIMENT)
 DISPLAYS = ("auto", "rich", "plain", "none")
 #: Words that no axis can have, by their first part: how to run, and which seeds.
 _NO_AXIS = {
-    **dict.fromkeys((*RUNNING, TRIAL), "give one value"),
+    **dict.fromkeys(RUNNING, "give one value"),
     "seed": "use seeds=N or seeds=3,7",
 }
 
@@ -133,7 +133,7 @@ def _split(
 def _trial_word(word: Word, sweeps: bool) -> str:
     """The word for the kind of trial."""
     if word.sweeps:
-        raise UsageError(f"{TRIAL} cannot be swept; {_NO_AXIS[TRIAL]}")
+        raise UsageError(f"{TRIAL} cannot be swept; give one value")
     if not sweeps and word.values[0].label != TRAIN:
         raise UsageError(f"{TRIAL}={word.values[0].label} is for `looplab compare`")
     return word.with_value(word.values[0])

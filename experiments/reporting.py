@@ -43,5 +43,5 @@ def _read(words: Sequence[str]) -> tuple[list[Path], Path | None]:
         else:
             out = Path(value)
     if not folders:
-        raise UsageError("name a results folder, e.g. looplab report results/first_look")
+        raise UsageError("name a results folder: looplab report FOLDER, e.g. results/first_look")
     return folders, out

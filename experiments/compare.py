@@ -210,7 +210,7 @@ def expected(new: Sequence[Job], folder: Path, running: Mapping[str, Any]) -> tu
     """
     room = executor_of(running).room(running["workers"])
     found = estimate(new, folder)
-    return found.line(room and min(room, len(new))), found.bytes
+    return found.line(None if room is None else max(1, min(room, len(new)))), found.bytes
 
 
 def execute_all(new: Sequence[Job], running: Mapping[str, Any]) -> list[Failure]:

@@ -94,10 +94,11 @@ def test_a_dry_run_only_lists(looplab: Looplab, tmp_path: Path) -> None:
     ended = looplab("compare", "experiment=first_look", "dry_run=true")
     lines = ended.out.splitlines()
     assert lines[0] == "results/first_look: 30 runs, 30 to do"
-    assert len(lines) == 31
+    assert len(lines) == 32
     assert all(
-        line.startswith("  to do     ") and line.endswith("60000 steps") for line in lines[1:]
+        line.startswith("  to do     ") and line.endswith("60000 steps") for line in lines[1:-1]
     )
+    assert lines[-1].startswith("estimate: ")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -231,14 +231,13 @@ class _Tasks:
         self._at_once = at_once
         self._watcher = watcher
         self._serve: Any = ray.remote(serve).options(**cluster.options())
+        # Where this process is: on another machine, what is told would be lost together with it.
+        here_alone = NodeAffinitySchedulingStrategy(here, soft=False)
         self._postbox: Any = (
-            ray.remote(Postbox)
-            .options(
-                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True)
-            )
-            .remote()
+            ray.remote(Postbox).options(num_cpus=0, scheduling_strategy=here_alone).remote()
         )
         self._under_way: dict[Any, Job] = {}
+        self._reply: Any = None
 
     def work(self) -> None:
         """Executes all runs that wait."""
@@ -263,18 +262,30 @@ class _Tasks:
             self._under_way[self._serve.remote(job, __version__, sys.path, self._postbox)] = job
 
     def _read(self) -> None:
-        """Passes on what runs told; their progress is no reason to stop when it is lost."""
+        """Passes on what runs told; their progress is no reason to stop when it is lost.
+
+        A reply that is late is waited for again at the next call: what it holds is told only once.
+        """
         import ray
 
         running = {job.name for job in self._under_way.values()}
-        with suppress(ray.exceptions.RayError):
-            for name, steps in ray.get(self._postbox.take.remote(), timeout=_WAIT_SECONDS):
-                if name not in running:
-                    continue
-                if steps is None:
-                    self._watcher.started(name)
-                else:
-                    self._watcher.advanced(name, steps)
+        if self._reply is None:
+            self._reply = self._postbox.take.remote()
+        told: list[tuple[str, int | None]] = []
+        try:
+            told = ray.get(self._reply, timeout=_WAIT_SECONDS)
+        except ray.exceptions.GetTimeoutError:
+            return
+        except ray.exceptions.RayError:  # the postbox is lost, and what it held
+            pass
+        self._reply = None
+        for name, steps in told:
+            if name not in running:
+                continue
+            if steps is None:
+                self._watcher.started(name)
+            else:
+                self._watcher.advanced(name, steps)
 
 
 def _outcome(job: Job, task: Any) -> Failure | None:

@@ -331,7 +331,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
 #: Tasks that go wrong, as ``env._target_=broken.NAME``.
 BROKEN_TASKS = """
-import os, signal
+import os, signal, time
 from pathlib import Path
 from looplab.envs.grids.lava_shortcut import LavaShortcut
 
@@ -375,6 +375,14 @@ class DiesOnce(_Broken):
         if not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+class StallsOnce(_Broken):
+    def breaks(self, step):
+        mark = Path(__file__).with_name("has_stalled")
+        if not mark.exists():
+            mark.touch()
+            while True:
+                time.sleep(1.0)
 """
 
 

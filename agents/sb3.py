@@ -20,7 +20,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from looplab.agents import credit
 from looplab.agents.lean import lean
 from looplab.agents.probe import CONFIDENCES, ActorProbe, QProbe, probe
-from looplab.agents.q_learning import QLearning, observations_of
+from looplab.agents.q_learning import QLearning
+from looplab.agents.table_policy import observations_of
 from looplab.envs.core import Lanes
 from looplab.envs.errors import UsageError, choice, probability, unknown, whole
 from looplab.oversight.engine import Engine

@@ -65,7 +65,7 @@ class Watcher(Protocol):
 
 def execute(job: Job, advanced: Callable[[int], None]) -> Failure | None:
     """Executes one run in this process; returns what went wrong, if anything did."""
-    from looplab.experiments.trackers import followed  # imports torch
+    from looplab.experiments.trackers.tracking import followed  # imports torch
     from looplab.experiments.trials import trial_of  # imports Hydra
 
     try:

@@ -8,8 +8,9 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.loading import load
-from looplab.agents.q_learning import QLearning, TablePolicy, observations_of
+from looplab.agents.q_learning import QLearning
 from looplab.agents.sb3 import Agent, save, train
+from looplab.agents.table_policy import TablePolicy, observations_of
 from looplab.envs.adapters import cliff_walking, frozen_lake, taxi
 from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.errors import UsageError

@@ -15,7 +15,10 @@ import pandas as pd
 import pytest
 
 from looplab.experiments.cli import main
+from looplab.experiments.job import Failure, Job
+from looplab.experiments.overrides import plan
 from looplab.experiments.result_folder import READINGS, TOTALS
+from looplab.experiments.store import run_name
 
 EPISODE_STEPS = 50
 LANES = 16
@@ -327,6 +330,50 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         (tmp_path / f"{name}.py").write_text(source)
 
     return write
+
+
+class Notes:
+    """A watcher that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.steps: dict[str, int] = {}
+        self.failures: dict[str, Failure] = {}
+
+    def started(self, name: str) -> None:
+        self.told.append(("started", name))
+        self.steps[name] = 0
+
+    def advanced(self, name: str, steps: int) -> None:
+        assert steps >= 0
+        self.steps[name] += steps
+
+    def finished(self, name: str, failure: Failure | None) -> None:
+        self.told.append(("finished", name))
+        if failure is not None:
+            self.failures[name] = failure
+
+    def of(self, job: Job) -> list[str]:
+        """What was told of one run."""
+        return [kind for kind, name in self.told if name == job.name]
+
+
+@pytest.fixture
+def watching() -> type[Notes]:
+    """The class of watchers that remember what they were told."""
+    return Notes
+
+
+@pytest.fixture
+def job(tmp_path: Path, tiny: Sequence[str]) -> Callable[..., Job]:
+    """A function that makes a tiny job, of a task of ``BROKEN_TASKS`` if one is named."""
+
+    def build(task: str = "", seed: int = 0) -> Job:
+        broken = [f"env._target_=broken.{task}"] if task else []
+        config = plan(["regime=in_the_loop", f"seed={seed}", *tiny, *broken], sweeps=False).cells[0]
+        return Job(run_name(config), config, tmp_path / "runs" / run_name(config))
+
+    return build
 
 
 #: Tasks that go wrong, as ``env._target_=broken.NAME``.

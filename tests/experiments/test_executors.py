@@ -5,56 +5,19 @@ import signal
 from collections.abc import Callable, Sequence
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from looplab.experiments.executors import Local
 from looplab.experiments.job import Failure, Job
-from looplab.experiments.overrides import plan
-from looplab.experiments.store import is_finished, run_name
+from looplab.experiments.store import is_finished
 
 STEPS = 800
 LOCAL = Local()
 Jobs = Callable[..., Job]
 pytestmark = pytest.mark.usefixtures("broken")
-
-
-class Notes:
-    """A watcher that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-        self.steps: dict[str, int] = {}
-        self.failures: dict[str, Failure] = {}
-
-    def started(self, name: str) -> None:
-        self.told.append(("started", name))
-        self.steps[name] = 0
-
-    def advanced(self, name: str, steps: int) -> None:
-        assert steps >= 0
-        self.steps[name] += steps
-
-    def finished(self, name: str, failure: Failure | None) -> None:
-        self.told.append(("finished", name))
-        if failure is not None:
-            self.failures[name] = failure
-
-    def of(self, job: Job) -> list[str]:
-        return [kind for kind, name in self.told if name == job.name]
-
-
-@pytest.fixture
-def job(tmp_path: Path, tiny: Sequence[str]) -> Jobs:
-    """A function that makes a tiny job, of a task that goes wrong if one is named."""
-
-    def make(task: str = "", seed: int = 0) -> Job:
-        words = [f"env._target_=broken.{task}"] if task else []
-        config = plan(["regime=in_the_loop", f"seed={seed}", *tiny, *words], sweeps=False).cells[0]
-        return Job(run_name(config), config, tmp_path / "runs" / run_name(config))
-
-    return make
 
 
 def left(jobs: Sequence[Job]) -> list[str]:
@@ -64,8 +27,8 @@ def left(jobs: Sequence[Job]) -> list[str]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_runs_are_finished_and_the_watcher_is_told(workers: int, job: Jobs) -> None:
-    jobs, notes = [job(seed=seed) for seed in range(3)], Notes()
+def test_runs_are_finished_and_the_watcher_is_told(workers: int, job: Jobs, watching: Any) -> None:
+    jobs, notes = [job(seed=seed) for seed in range(3)], watching()
     assert LOCAL(jobs, workers, notes) == []
     assert left(jobs) == []
     for one in jobs:
@@ -74,18 +37,20 @@ def test_runs_are_finished_and_the_watcher_is_told(workers: int, job: Jobs) -> N
         assert is_finished(one.folder)
 
 
-def test_workers_make_the_same_runs_as_this_process(job: Jobs, tmp_path: Path) -> None:
+def test_workers_make_the_same_runs_as_this_process(
+    job: Jobs, tmp_path: Path, watching: Any
+) -> None:
     jobs = [job(seed=seed) for seed in range(2)]
     others = [Job(one.name, one.config, tmp_path / "others" / one.name) for one in jobs]
-    LOCAL(jobs, 1, Notes())
-    LOCAL(others, 2, Notes())
+    LOCAL(jobs, 1, watching())
+    LOCAL(others, 2, watching())
     for one, other in zip(jobs, others, strict=True):
         for name in ("episodes.parquet", "decisions.parquet", "config.yaml"):
             assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
 
 
-def test_no_jobs_need_no_worker() -> None:
-    assert LOCAL([], 2, Notes()) == []
+def test_no_jobs_need_no_worker(watching: Any) -> None:
+    assert LOCAL([], 2, watching()) == []
 
 
 #: Tasks, what their failures say, and whether it is a fault whose traceback is wanted.
@@ -97,9 +62,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_that_fails_stops_no_other(workers: int, job: Jobs) -> None:
+def test_a_run_that_fails_stops_no_other(workers: int, job: Jobs, watching: Any) -> None:
     wrong, well = [job(task) for task in FAULTS], [job(seed=1), job(seed=2)]
-    notes = Notes()
+    notes = watching()
     failures = LOCAL([wrong[0], *well, *wrong[1:]], workers, notes)
     assert [failure.name for failure in failures] == [one.name for one in wrong]
     assert notes.failures == {failure.name: failure for failure in failures}
@@ -113,17 +78,17 @@ def test_a_run_that_fails_stops_no_other(workers: int, job: Jobs) -> None:
     assert left(well) == []
 
 
-def test_what_the_user_can_mend_is_told_apart(job: Jobs) -> None:
+def test_what_the_user_can_mend_is_told_apart(job: Jobs, watching: Any) -> None:
     one = job()
     one.folder.parent.write_text("a file")
-    (failure,) = LOCAL([one], 1, Notes())
+    (failure,) = LOCAL([one], 1, watching())
     assert failure.usage
     assert failure.message.startswith(f"cannot write {one.folder}")
 
 
-def test_a_worker_that_dies_costs_its_run_only(job: Jobs) -> None:
+def test_a_worker_that_dies_costs_its_run_only(job: Jobs, watching: Any) -> None:
     dies, recovers, *well = jobs = [job("Dies"), job("DiesOnce"), job(seed=1), job(seed=2)]
-    notes = Notes()
+    notes = watching()
     (failure,) = LOCAL(jobs, 2, notes)
     assert failure.name == dies.name
     assert "worker process died" in failure.message
@@ -135,8 +100,8 @@ def test_a_worker_that_dies_costs_its_run_only(job: Jobs) -> None:
         assert is_finished(one.folder)
 
 
-def test_an_interruption_ends_the_workers(job: Jobs) -> None:
-    class Impatient(Notes):
+def test_an_interruption_ends_the_workers(job: Jobs, watching: Any) -> None:
+    class Impatient(watching):
         def finished(self, name: str, failure: Failure | None) -> None:
             raise KeyboardInterrupt
 
@@ -146,8 +111,10 @@ def test_an_interruption_ends_the_workers(job: Jobs) -> None:
     assert active_children() == []
 
 
-def test_workers_do_not_hear_ctrl_c(job: Jobs, capfd: pytest.CaptureFixture[str]) -> None:
-    class Noisy(Notes):
+def test_workers_do_not_hear_ctrl_c(
+    job: Jobs, capfd: pytest.CaptureFixture[str], watching: Any
+) -> None:
+    class Noisy(watching):
         def advanced(self, name: str, steps: int) -> None:
             super().advanced(name, steps)
             for worker in active_children():

@@ -16,10 +16,9 @@ import pytest
 from looplab.envs.errors import UsageError
 from looplab.experiments.build import make
 from looplab.experiments.executors import Local
-from looplab.experiments.job import Failure, Job
-from looplab.experiments.overrides import plan
+from looplab.experiments.job import Job
 from looplab.experiments.ray_cluster import Ray
-from looplab.experiments.store import is_finished, run_name
+from looplab.experiments.store import is_finished
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when the cluster starts
 ray = pytest.importorskip("ray")
@@ -30,27 +29,6 @@ WAIT_SECONDS = 120.0
 #: Last parts of loopback addresses that no node has had yet.
 _PLACES = itertools.count(2)
 pytestmark = [pytest.mark.usefixtures("broken"), pytest.mark.slow]
-
-
-class Notes:
-    """A watcher that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-        self.steps: dict[str, int] = {}
-
-    def started(self, name: str) -> None:
-        self.told.append(("started", name))
-        self.steps[name] = 0
-
-    def advanced(self, name: str, steps: int) -> None:
-        self.steps[name] += steps
-
-    def finished(self, name: str, failure: Failure | None) -> None:
-        self.told.append(("finished", name))
-
-    def of(self, job: Job) -> list[str]:
-        return [kind for kind, name in self.told if name == job.name]
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +54,6 @@ def node(cluster: Any) -> Any:
     return cluster.add_node(num_cpus=1, node_ip_address=f"127.0.0.{next(_PLACES)}")
 
 
-@pytest.fixture
-def job(tmp_path: Path, tiny: Sequence[str]) -> Callable[..., Job]:
-    """A function that makes a tiny job, of a task that goes wrong if one is named."""
-
-    def build(task: str = "", seed: int = 0, *words: str) -> Job:
-        broken = [f"env._target_=broken.{task}"] if task else []
-        given = ["regime=in_the_loop", f"seed={seed}", *tiny, *broken]
-        keys = [word.partition("=")[0] for word in words]
-        kept = [word for word in given if word.partition("=")[0] not in keys]
-        config = plan([*kept, *words], sweeps=False).cells[0]
-        return Job(run_name(config), config, tmp_path / "runs" / run_name(config))
-
-    return build
-
-
 def names(folder: Path) -> list[str]:
     """Files of a run; the names of TensorBoard's end with a time and a process."""
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
@@ -110,12 +73,16 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def test_two_nodes_make_the_runs_that_this_machine_makes(
-    cluster: Any, job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any,
+    job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    watching: Any,
 ) -> None:
     nodes = [node(cluster), node(cluster)]
     there = [job("", seed) for seed in range(4)]
     here = [Job(one.name, one.config, tmp_path / "here" / one.name) for one in there]
-    notes = Notes()
+    notes = watching()
     assert Local()(here, 1, notes) == []
     monkeypatch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", True)  # as it comes
     assert Ray(address=cluster.address)(there, None, notes) == []
@@ -133,9 +100,9 @@ def test_two_nodes_make_the_runs_that_this_machine_makes(
 
 
 def test_a_node_that_is_killed_costs_its_runs_one_more_try(
-    cluster: Any, job: Callable[..., Job], tmp_path: Path
+    cluster: Any, job: Callable[..., Job], tmp_path: Path, watching: Any
 ) -> None:
-    class Killer(Notes):
+    class Killer(watching):
         """Kills the node where the long run is, once it stalls there in the middle of training."""
 
         def started(self, name: str) -> None:
@@ -220,9 +187,11 @@ def test_a_wrong_setting_is_refused(settings: dict[str, Any], said: str) -> None
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "localhost:1"])
-def test_a_cluster_that_is_not_there_is_named(address: str, job: Callable[..., Job]) -> None:
+def test_a_cluster_that_is_not_there_is_named(
+    address: str, job: Callable[..., Job], watching: Any
+) -> None:
     with pytest.raises(UsageError, match=f"no Ray cluster answers at executor.address={address}"):
-        Ray(address=address)([job()], None, Notes())
+        Ray(address=address)([job()], None, watching())
 
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

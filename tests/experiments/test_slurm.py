@@ -15,72 +15,38 @@ import pytest
 from looplab.envs.errors import UsageError
 from looplab.experiments.build import make
 from looplab.experiments.executors import Local
-from looplab.experiments.job import Failure, Job
-from looplab.experiments.overrides import plan
+from looplab.experiments.job import Job
 from looplab.experiments.slurm import JOBS, Slurm
-from looplab.experiments.store import is_finished, lives, run_name
+from looplab.experiments.store import is_finished, lives
 
 pytest.importorskip("submitit")
 WAIT_SECONDS = 240.0
 pytestmark = [pytest.mark.usefixtures("broken"), pytest.mark.slow]
 
 
-class Notes:
-    """A watcher that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-        self.steps: dict[str, int] = {}
-
-    def started(self, name: str) -> None:
-        self.told.append(("started", name))
-        self.steps[name] = 0
-
-    def advanced(self, name: str, steps: int) -> None:
-        self.steps[name] += steps
-
-    def finished(self, name: str, failure: Failure | None) -> None:
-        self.told.append(("finished", name))
-
-    def of(self, job: Job) -> list[str]:
-        return [kind for kind, name in self.told if name == job.name]
-
-
-@pytest.fixture
-def job(tmp_path: Path, tiny: Sequence[str]) -> Callable[..., Job]:
-    """A function that makes a tiny job, of a task that goes wrong if one is named."""
-
-    def build(task: str = "", seed: int = 0) -> Job:
-        broken = [f"env._target_=broken.{task}"] if task else []
-        config = plan(["regime=in_the_loop", f"seed={seed}", *tiny, *broken], sweeps=False).cells[0]
-        return Job(run_name(config), config, tmp_path / "runs" / run_name(config))
-
-    return build
-
-
 def test_jobs_make_the_runs_that_this_process_makes(
-    job: Callable[..., Job], tmp_path: Path
+    job: Callable[..., Job], tmp_path: Path, watching: Any
 ) -> None:
     wrong = job("Raises")
     there = [job(seed=seed) for seed in range(2)]
     here = [Job(one.name, one.config, tmp_path / "here" / one.name) for one in there[:1]]
-    notes = Notes()
+    notes = watching()
     (failure,) = Slurm("local", runs_per_job=3)([wrong, *there], None, notes)
     assert failure.name == wrong.name
     assert failure.message == "ArithmeticError: the wires burnt"
     assert "Traceback" in failure.details
     assert notes.of(wrong)[-1] == "finished"
     assert (tmp_path / "runs" / JOBS).is_dir()  # with the logs
-    assert Local()(here, 1, Notes()) == []
+    assert Local()(here, 1, watching()) == []
     for one, other in zip(here, there, strict=False):
         for name in ("episodes.parquet", "decisions.parquet", "config.yaml"):
             assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
     assert all(notes.of(one) == ["started", "finished"] for one in there)
 
 
-def test_a_job_that_dies_costs_its_run_one_more_try(job: Callable[..., Job]) -> None:
+def test_a_job_that_dies_costs_its_run_one_more_try(job: Callable[..., Job], watching: Any) -> None:
     recovers, dies = job("DiesOnce"), job("Dies")
-    notes = Notes()
+    notes = watching()
     (failure,) = Slurm("local")([recovers, dies], 2, notes)
     assert failure.name == dies.name
     assert re.match(r"its job \d+ died \(", failure.message)

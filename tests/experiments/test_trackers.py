@@ -8,7 +8,9 @@ import pytest
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.cli import cli
-from looplab.experiments.trackers import MLFLOW_ADDRESS, Mlflow, Wandb, batched, followed
+from looplab.experiments.trackers.mlflow import MLFLOW_ADDRESS, Mlflow, batched
+from looplab.experiments.trackers.tracking import followed
+from looplab.experiments.trackers.wandb import Wandb
 
 TINY = ("env=ops_desk", "regime=in_the_loop", "total_steps=4096", "eval_episodes=2", "display=none")
 

@@ -1,0 +1,1 @@
+"""The review service: live people in the overseer's seat."""

@@ -1,0 +1,542 @@
+"""The desk: queue, people and storage together. Pages, programs and tests are its equal clients.
+
+Every change is first made in memory, at once and in order; then its events go to disk; and only
+when they are there is anybody told: who answered, the trainer that waits, and all who listen.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from looplab.oversight.live.event import Event, canonical
+from looplab.oversight.live.queue import Events, Queue, same_answer
+from looplab.oversight.live.refusal import Refused
+from looplab.oversight.live.review import DECIDED, OPEN, RELEASED, WITHDRAWN, Ask, Opinion, Review
+from looplab.oversight.live.roles import People, Person
+from looplab.oversight.live.session import (
+    RUNNING,
+    About,
+    Control,
+    Frame,
+    Session,
+    about_of,
+    veto_of,
+)
+from looplab.oversight.live.settings import MILLISECONDS, Settings
+from looplab.oversight.live.store import Change, Store
+from looplab.oversight.live.tables import (
+    CONTEXTS,
+    EVENTS,
+    PEOPLE,
+    REQUESTS,
+    SESSIONS,
+    SETTINGS,
+    TEXTS,
+    TOKENS,
+)
+from looplab.oversight.live.text import MAX_NAME, MAX_TEXT, Written, written
+
+#: Batches of each session whose answers stay in memory after they were told.
+_TOLD = 8
+#: A tick comes at least this often, in seconds: clocks of machines are set, too.
+_LONGEST_SLEEP = 1.0
+
+Listener = Callable[[Sequence[Event]], None]
+Unsubscribe = Callable[[], None]
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a reviewer is shown.
+
+    Attributes:
+        digest: SHA-256 of it.
+        text: plain values, as canonical text.
+        picture: PNG; None: there is none.
+    """
+
+    digest: str
+    text: str
+    picture: bytes | None
+
+    @property
+    def row(self) -> tuple[str, str, bytes | None]:
+        """As the store keeps it."""
+        return (self.digest, self.text, self.picture)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person sends: an opinion, and what they wrote beside it."""
+
+    request: str
+    opinion: Opinion
+    text: str = ""
+
+
+class Desk:
+    """Who is asked, who answers, and what is kept of it.
+
+    Args:
+        store: the database.
+        key: the audit key, which seals texts too.
+        clock: milliseconds since 1970.
+    """
+
+    def __init__(self, store: Store, key: bytes, clock: Callable[[], int] = wall_clock) -> None:
+        self.store = store
+        self.clock = clock
+        #: Is told that nothing can be written any more: memory is ahead of the disk then.
+        self.on_failure: Callable[[Exception], None] = lambda error: None
+        self._key = key
+        self._listeners: list[Listener] = []
+        self._news: dict[str, asyncio.Event] = {}
+        self._told: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self._ticking: asyncio.Task[None] | None = None
+        self._earlier = asyncio.Event()
+        self.people = People(store.read(select(PEOPLE)), store.read(select(TOKENS)))
+        self.queue = Queue(self._kept_settings())
+        self._recall()
+
+    # From what is on disk
+
+    def _kept_settings(self) -> Settings:
+        kept = {row["name"]: json.loads(row["value"]) for row in self.store.read(select(SETTINGS))}
+        return Settings().changed(kept)
+
+    def _recall(self) -> None:
+        """Takes up sessions and requests that were open when the service went away."""
+        for row in self.store.read(select(SESSIONS)):
+            control = Control(**json.loads(row["control"]))
+            session = Session(
+                row["id"], about_of(json.loads(row["about"])), row["state"], 0, control
+            )
+            self.queue.sessions[session.id] = session
+        waits = select(REQUESTS).where(REQUESTS.c.state.in_((OPEN, DECIDED)))
+        for row in self.store.read(waits.order_by(REQUESTS.c.asked_at, REQUESTS.c.lane)):
+            if self.queue.sessions[row["session"]].state == RUNNING:
+                self.queue.add(review_of(row))
+        vetoes = select(EVENTS).where(EVENTS.c.kind.in_(("vetoed", "veto_taken")))
+        for row in self.store.read(vetoes.order_by(EVENTS.c.number)):
+            session, body = self.queue.sessions[row["session"]], json.loads(row["body"])
+            if row["kind"] == "vetoed":
+                body = {name: body[name] for name in body if name not in ("clock", "context")}
+                session.pending.append(veto_of(body))
+            else:
+                session.taken[body["clock"]] = [veto_of(veto) for veto in body["vetoes"]]
+                session.pending = []
+
+    async def start(self) -> None:
+        """Begins to watch deadlines; everybody gets their time anew."""
+        now = self.clock()
+        events = [Event(now, "started", {"settings": self.queue.settings.as_dict()})]
+        await self.commit([*events, *self.queue.defer(now)])
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def stop(self) -> None:
+        """Ends the watch and says so in the ledger."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if self.store.failure is None:
+            await self.commit([Event(self.clock(), "stopped")])
+
+    async def _tick(self) -> None:
+        while True:
+            due, now = self.queue.next_at(), self.clock()
+            rest = _LONGEST_SLEEP if due is None else (due - now) / MILLISECONDS
+            self._earlier.clear()
+            try:
+                await asyncio.wait_for(self._earlier.wait(), min(max(rest, 0.001), _LONGEST_SLEEP))
+            except TimeoutError:
+                events = self.queue.tick(self.clock())
+                if events:
+                    await self.commit(events)
+
+    # Telling
+
+    def on_change(self, listener: Listener) -> Unsubscribe:
+        """Calls somebody with the events of every change, after it is on disk."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def commit(
+        self,
+        events: Events,
+        shown: Iterable[Shown] = (),
+        texts: Iterable[Written] = (),
+        erased: Sequence[str] = (),
+    ) -> None:
+        """Waits until events are on disk, and tells of them.
+
+        Raises:
+            Refused: if they cannot be written.
+        """
+        released = self.queue.take_released()
+        change = Change(events, [s.row for s in shown], [t.row for t in texts], erased)
+        if events or change.contexts or change.texts or erased:
+            try:
+                await asyncio.wrap_future(self.store.append(change))
+            finally:
+                if self.store.failure is not None:
+                    self.on_failure(self.store.failure)
+        for session, batch, reviews in released:
+            told = self._told.setdefault(session, {})
+            told[batch] = [answer_of(review) for review in reviews]
+            while len(told) > _TOLD:
+                del told[next(iter(told))]
+        self._earlier.set()
+        for session in {event.session for event in events if event.session}:
+            self.wake(session)
+        for listener in tuple(self._listeners):
+            listener(events)
+
+    def wake(self, session: str) -> None:
+        """Lets whoever waits for a session look again."""
+        news = self._news.pop(session, None)
+        if news is not None:
+            news.set()
+
+    async def _until_news(self, session: str, seconds: float) -> None:
+        news = self._news.setdefault(session, asyncio.Event())
+        try:
+            await asyncio.wait_for(news.wait(), seconds)
+        except TimeoutError:
+            return
+
+    # Trainers
+
+    async def open_session(self, name: str, about: About, trainer: Person) -> Session:
+        """A trainer comes, or comes back; see ``Queue.open_session``."""
+        await self.commit(self.queue.open_session(name, about, trainer.id, self.clock()))
+        return self.queue.session(name)
+
+    async def end_session(self, name: str, reason: str, who: Person) -> None:
+        """A live run is over."""
+        await self.commit(self.queue.end_session(name, reason, who.id, self.clock()))
+        self._told.pop(name, None)
+
+    async def ask(self, name: str, batch: str, asks: Sequence[tuple[Ask, Shown]]) -> None:
+        """A trainer asks about the lanes of a step, all at once.
+
+        What a person has answered before, and what was told before, is not asked again.
+        """
+        self.queue.see(name, self.clock())
+        fresh = [pair for pair in asks if pair[0].id not in self.queue.reviews]
+        if fresh:
+            before = {row["id"]: row for row in await self._rows([a.id for a, _ in fresh])}
+            fresh = [pair for pair in fresh if not self._answered(before.get(pair[0].id), pair[0])]
+        events = self.queue.ask(name, batch, [ask for ask, _ in fresh], self.clock())
+        await self.commit(events, [shown for _, shown in fresh])
+
+    def _answered(self, row: Mapping[str, Any] | None, ask: Ask) -> bool:
+        """Whether a request that is on disk has its answer; one that waits for others is held."""
+        if row is None or row["state"] == WITHDRAWN:
+            return False
+        if row["context"] != ask.context:
+            raise Refused("different", f"request {ask.id} is there already, and is another")
+        if row["state"] == DECIDED and ask.id not in self.queue.reviews:
+            self.queue.add(review_of(row))
+        return bool(row["state"] in (DECIDED, RELEASED))
+
+    async def answers(self, name: str, batch: str, seconds: float) -> dict[str, Any]:
+        """A batch's answers, as soon as all of them stand; whatever else its trainer must know.
+
+        Args:
+            name: of the session.
+            batch: as it was asked.
+            seconds: how long to wait.
+
+        Returns:
+            ``ready``, ``answers`` (a list, in the order of lanes) and ``control``.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            session = self.queue.see(name, self.clock())
+            found = self._told.get(name, {}).get(batch)
+            if found is None and batch not in session.batches:
+                found = await self._told_before(name, batch)
+            if session.control.paused:
+                found = None
+            left = end - time.monotonic()
+            if found is not None or session.control.stopped or left <= 0:
+                return {
+                    "ready": found is not None,
+                    "answers": found or [],
+                    "control": session.control.as_dict(),
+                }
+            await self._until_news(name, left)
+
+    async def _told_before(self, name: str, batch: str) -> list[dict[str, Any]]:
+        known = select(REQUESTS).where(REQUESTS.c.session == name, REQUESTS.c.batch == batch)
+        rows = await self.read(known.order_by(REQUESTS.c.lane))
+        if not rows:
+            raise Refused("unknown", f"session {name} has asked no batch {batch!r}")
+        held = [row["id"] for row in rows if row["state"] != RELEASED]
+        if held:
+            raise Refused("withdrawn", f"batch {batch} was withdrawn; ask again")
+        return [answer_of(review_of(row)) for row in rows]
+
+    async def show(self, name: str, clock: int, shown: Shown) -> None:
+        """A trainer shows the next step to whoever watches; nothing of it is kept."""
+        now = self.clock()
+        self.queue.show(name, Frame(clock, now, shown.digest, shown.text, shown.picture), now)
+        for listener in tuple(self._listeners):
+            listener([Event(now, "shown", {"clock": clock}, name)])
+
+    async def vetoes(self, name: str, clock: int, seconds: float) -> dict[str, Any]:
+        """What stopped the step that is shown, when its time is over or somebody did.
+
+        Returns:
+            ``ready``, ``vetoes`` and ``control``.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            session = self.queue.see(name, self.clock())
+            frame, control = session.frame, session.control
+            if frame is None or frame.clock != clock:
+                raise Refused("invalid", f"step {clock} is not the one that is shown")
+            left = end - time.monotonic()
+            rest = 1.0 / control.speed - (self.clock() - frame.at) / MILLISECONDS
+            known = bool(session.pending or session.taken.get(clock))
+            ready = control.stopped or (not control.paused and (rest <= 0 or known))
+            if ready:
+                taken, events = self.queue.take_vetoes(name, clock, self.clock())
+                await self.commit(events)
+                told = [veto.as_dict() for veto in taken]
+                return {"ready": True, "vetoes": told, "control": control.as_dict()}
+            if left <= 0:
+                return {"ready": False, "vetoes": [], "control": control.as_dict()}
+            await self._until_news(name, left if control.paused else min(left, max(rest, 0.001)))
+
+    # People
+
+    async def decide(self, said: Sequence[Said], person: Person) -> list[dict[str, Any]]:
+        """People's answers, each for itself; told when all are on disk.
+
+        Returns:
+            One mapping per answer: ``request`` and ``ok``; or ``error`` and ``message``.
+        """
+        results: list[dict[str, Any]] = [{}] * len(said)
+        left = list(range(len(said)))
+        while left:  # once, unless a request was told while others were looked up
+            gone = [said[at].request for at in left if said[at].request not in self.queue.reviews]
+            rows = {row["id"]: row for row in await self._rows(gone)} if gone else {}
+            left = await self._decide(said, left, rows, gone, person, results)
+        return results
+
+    async def _decide(
+        self,
+        said: Sequence[Said],
+        which: Sequence[int],
+        rows: Mapping[str, Mapping[str, Any]],
+        looked_up: Sequence[str],
+        person: Person,
+        results: list[dict[str, Any]],
+    ) -> list[int]:
+        """Takes answers, in memory all at once, and then to disk; returns those that it could not.
+
+        Args:
+            said: all answers.
+            which: those to take, by their places.
+            rows: requests that are held no more.
+            looked_up: requests that were looked for among them.
+            person: who answers.
+            results: is filled in.
+        """
+        left: list[int] = []
+        events: Events = []
+        texts: list[Written] = []
+        for at in which:
+            one = said[at]
+            here = one.request in self.queue.reviews
+            if not here and one.request not in looked_up:
+                left.append(at)
+                continue
+            try:
+                opinion = self._noted(one, texts)
+                if here:
+                    events += self.queue.decide(one.request, person, opinion, self.clock())
+                else:
+                    self._refuse_gone(one.request, rows.get(one.request), opinion, person)
+                results[at] = {"request": one.request, "ok": True}
+            except Refused as refused:
+                results[at] = {"request": one.request, "ok": False, **refused.as_dict()}
+                body = {"code": refused.code, "request": one.request}
+                events.append(Event(self.clock(), "refused", body, who=person.id))
+        await self.commit(events, texts=texts)
+        return left
+
+    def _noted(self, said: Said, texts: list[Written]) -> Opinion:
+        """The opinion, with the number of what was written beside it."""
+        if not said.text:
+            return said.opinion
+        text = written(self._key, said.text, MAX_TEXT, "text")
+        texts.append(text)
+        opinion = said.opinion
+        return Opinion(
+            opinion.verdict, opinion.action, opinion.rating, opinion.tags, text.id, text.digest
+        )
+
+    def _refuse_gone(
+        self, request: str, row: Mapping[str, Any] | None, opinion: Opinion, person: Person
+    ) -> None:
+        """Says why a request can no longer be answered; the same answer again is taken."""
+        if row is None:
+            raise Refused("unknown", f"there is no request {request!r}")
+        if row["state"] == WITHDRAWN:
+            raise Refused("withdrawn", f"request {request} was withdrawn: its trainer is gone")
+        if not row["who"]:
+            raise Refused("late", f"the time of request {request} is over")
+        actions = self.queue.session(row["session"]).about.actions
+        said = opinion.fitting(row["kind"], actions) if row["who"] == person.id else None
+        if said is None or not same_answer(json.loads(row["answer"]), said):
+            by = row["who"]
+            raise Refused("answered", f"request {request} was answered by {by}", by=by)
+
+    async def undo(self, request: str, person: Person) -> None:
+        """Somebody takes an answer back that was not executed yet."""
+        if request not in self.queue.reviews:
+            rows = await self._rows([request])
+            code = "executed" if rows and rows[0]["state"] == RELEASED else "unknown"
+            why = "was executed already" if code == "executed" else "is not open"
+            raise Refused(code, f"request {request} {why}")
+        await self.commit(self.queue.undo(request, person, self.clock()))
+
+    def claim(self, request: str, person: Person, keep: bool) -> Review:
+        """Keeps a request for somebody, or lets others have it."""
+        change = self.queue.claim if keep else self.queue.unclaim
+        review = change(request, person, self.clock())
+        for listener in tuple(self._listeners):
+            listener([Event(self.clock(), "claimed", {}, review.session, request, person.id)])
+        self._earlier.set()
+        return review
+
+    async def veto(
+        self, name: str, verdict: str, lanes: tuple[int, ...], action: Any, person: Person
+    ) -> None:
+        """Somebody on the loop stops what runs; what they saw is kept with it."""
+        events = self.queue.veto(name, verdict, lanes, action, person, self.clock())
+        frame = self.queue.session(name).frame
+        shown = [] if frame is None else [Shown(frame.context, frame.shown, frame.picture)]
+        await self.commit(events, shown)
+
+    async def control(self, name: str, changes: Mapping[str, Any], person: Person) -> Control:
+        """People set how a session goes on."""
+        wanted = self.queue.session(name).control.changed(changes)
+        await self.commit(self.queue.control(name, wanted, person.id, self.clock()))
+        return wanted
+
+    async def change_settings(self, changes: Mapping[str, Any], person: Person) -> Settings:
+        """An administrator changes deadlines and the like; running ones keep theirs."""
+        settings = self.queue.settings.changed(changes)
+        self.queue.settings = settings
+        kept = {name: value for name, value in settings.as_dict().items() if name in changes}
+        await self.commit([Event(self.clock(), "settings", {"settings": kept}, who=person.id)])
+        return settings
+
+    async def make_person(
+        self, role: str, tier: int, name: str, hours: float, by: str = ""
+    ) -> tuple[str, str]:
+        """A new person and their token.
+
+        Returns:
+            Pseudonym, and the token, which is shown this once.
+        """
+        now, text = self.clock(), written(self._key, name, MAX_NAME, "name")
+        person, made = self.people.make_person(role, tier, text.id, now, by)
+        made = Event(now, made.kind, {**made.body, "name_digest": text.digest}, who=by)
+        token, _, event = self.people.make_token(person, hours, now, by)
+        await self.commit([made, event], texts=[text])
+        return person, token
+
+    async def make_token(self, person: str, hours: float, by: str = "") -> tuple[str, str]:
+        """A new token of a person, and its number."""
+        token, number, event = self.people.make_token(person, hours, self.clock(), by)
+        await self.commit([event])
+        return token, number
+
+    async def revoke(self, token: str, by: str = "") -> None:
+        """Ends a token by its number."""
+        await self.commit([self.people.revoke(token, self.clock(), by)])
+
+    async def erase(self, person: str, by: str = "") -> int:
+        """Forgets a person's name and all that they wrote; what they decided stays, unnamed.
+
+        Returns:
+            How many texts were forgotten.
+        """
+        names = await self.read(select(PEOPLE.c.name).where(PEOPLE.c.id == person))
+        if not names:
+            raise Refused("unknown", f"there is no person {person!r}")
+        mine = select(EVENTS.c.body).where(EVENTS.c.who == person)
+        bodies = [json.loads(row["body"]) for row in await self.read(mine)]
+        texts = [body.get("answer", body.get("said", {})).get("text") for body in bodies]
+        wanted = {text for text in (names[0]["name"], *texts) if text}
+        there = await self.read(select(TEXTS.c.id).where(TEXTS.c.id.in_(wanted)))
+        ids = sorted(row["id"] for row in there)
+        body = {"person": person, "texts": ids}
+        await self.commit([Event(self.clock(), "person_erased", body, who=by)], erased=ids)
+        return len(ids)
+
+    async def log(self, kind: str, body: Mapping[str, Any], who: str = "") -> None:
+        """Writes into the ledger that somebody came in or was turned down."""
+        await self.commit([Event(self.clock(), kind, body, who=who)])
+
+    # Reading
+
+    async def read(self, statement: Select[Any]) -> list[Mapping[str, Any]]:
+        """Rows of a statement, without holding up anybody else."""
+        return await asyncio.to_thread(self.store.read, statement)
+
+    async def _rows(self, requests: Sequence[str]) -> list[Mapping[str, Any]]:
+        return await self.read(select(REQUESTS).where(REQUESTS.c.id.in_(requests)))
+
+    async def shown(self, digest: str) -> Shown:
+        """What reviewers were shown, by its digest.
+
+        Raises:
+            Refused: if nothing like that is kept.
+        """
+        rows = await self.read(select(CONTEXTS).where(CONTEXTS.c.digest == digest))
+        if not rows:
+            raise Refused("unknown", f"nothing is kept under {digest!r}")
+        return Shown(rows[0]["digest"], rows[0]["shown"], rows[0]["picture"])
+
+
+def review_of(row: Mapping[str, Any]) -> Review:
+    """A request from its row."""
+    return Review(
+        row["id"], row["session"], row["batch"], row["lane"], row["kind"], row["context"],
+        row["priority"], row["tier"], row["asked_at"], row["deadline_at"], row["state"],
+        row["seconds"], None if row["answer"] is None else json.loads(row["answer"]),
+        row["who"] or "", row["decided_at"] or 0,
+    )  # fmt: skip
+
+
+def answer_of(review: Review) -> dict[str, Any]:
+    """What a trainer is told of a request."""
+    return {
+        "request": review.id, "lane": review.lane, "who": review.who, **(review.answer or {})
+    }  # fmt: skip
+
+
+def digest_text(values: Mapping[str, Any]) -> str:
+    """The canonical text of what is shown.
+
+    Raises:
+        Refused: if a number in it is not finite.
+    """
+    try:
+        return canonical(values)
+    except ValueError as error:
+        raise Refused("invalid", "what is shown must hold finite numbers") from error

@@ -1,0 +1,1 @@
+"""The service's addresses, by who calls them."""

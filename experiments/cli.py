@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -95,6 +96,29 @@ Examples:
   looplab bench --json bench.json
   looplab bench envs
   looplab bench solve lava_shortcut ops_desk
+"""
+
+
+LIVE_EXAMPLES = """\b
+Examples:
+  looplab live env=ops_desk regime=in_the_loop
+  looplab live env=lava_shortcut regime=on_the_loop speed=3
+  looplab live env=ops_desk trigger=risk start_from=results/train/NAME/model.zip
+"""
+SERVE_EXAMPLES = """\b
+Examples:
+  looplab serve port=8700 db=sqlite:///reviews.db
+  looplab serve deadlines=[30,120] undo_seconds=2
+"""
+REPLAY_EXAMPLES = """\b
+Examples:
+  looplab replay results/live/NAME
+"""
+AUDIT_EXAMPLES = """\b
+Examples:
+  looplab audit verify
+  looplab audit verify db=sqlite:///reviews.db
+  looplab audit export session=NAME out=results/audit
 """
 
 
@@ -364,6 +388,76 @@ def bench(what: str, names: tuple[str, ...], json_file: Path | None) -> None:
     from looplab.experiments.bench import BENCHES
 
     BENCHES[choice("bench", what, BENCHES)](names, json_file, click.echo)
+
+
+@cli.command(epilog=LIVE_EXAMPLES)
+@_overrides
+def live(overrides: tuple[str, ...]) -> None:
+    """Take the overseer's seat: a service, its page and a training run, in one go.
+
+    Prints one link. configs/live.yaml lists the session's own keys; all others are a run's.
+    Results go to results/live/NAME unless out= says otherwise; a session that was killed goes on
+    with the same command.
+    """
+    _need_live()
+    from looplab.experiments.live import live as run_live
+
+    run_live(overrides, click.echo)
+
+
+@cli.command(epilog=SERVE_EXAMPLES)
+@_overrides
+def serve(overrides: tuple[str, ...]) -> None:
+    """Run the review service alone, until Ctrl-C.
+
+    Trainers on any machine come with overseer=live overseer.url=... and LOOPLAB_TOKEN in their
+    environment. configs/serve.yaml lists all keys.
+    """
+    _need_live()
+    from looplab.experiments.serving import serve_words
+
+    serve_words(overrides, click.echo)
+
+
+@cli.command(epilog=REPLAY_EXAMPLES)
+@click.argument("session", type=click.Path(path_type=Path), shell_complete=_folders)
+def replay(session: Path) -> None:
+    """Run a live session again from what people answered, and compare every decision.
+
+    Status 1 if any came out otherwise.
+    """
+    _need_live()
+    from looplab.experiments.replay import replay as again
+
+    found = again(session)
+    click.echo(
+        f"{found.decisions} decisions, {found.answers} answers of people: all the same; "
+        f"{found.ended}"
+    )
+
+
+@cli.command(epilog=AUDIT_EXAMPLES)
+@click.argument("what", shell_complete=_complete_one)
+@_overrides
+def audit(what: str, overrides: tuple[str, ...]) -> None:
+    """Check that nobody changed a review service's ledger, or write it out.
+
+    WHAT is verify (status 1 if anything was found) or export (Parquet and JSON lines, to
+    results/audit unless out= says otherwise). db= names the database.
+    """
+    _need_live()
+    from looplab.experiments.serving import audit as examine
+
+    if not examine(what, overrides, click.echo):
+        sys.exit(FAILURE_STATUS)
+
+
+def _need_live() -> None:
+    """Names the extra where the packages of the live service are missing."""
+    missing = [name for name in ("fastapi", "httpx", "nicegui", "sqlalchemy", "uvicorn")
+               if find_spec(name) is None]  # fmt: skip
+    if missing:
+        raise UsageError(f"{', '.join(missing)} not installed; pip install 'looplab[live]'")
 
 
 @cli.command()

@@ -1,6 +1,6 @@
 """Evaluation: a fixed number of finished episodes on held-out seeds, overseen and alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,6 +93,7 @@ def evaluate(
     episodes: int,
     seeds: Seeds,
     trained: Engine | None = None,
+    phases: Sequence[str] = (OVERSEEN, ALONE),
 ) -> Evaluation:
     """All four evaluations of a model: overseen and alone, stochastic and deterministic.
 
@@ -105,10 +106,11 @@ def evaluate(
         seeds: the run's seeds.
         trained: the oversight of the training, from whose rules and trust that of the evaluation
             goes on; None: it begins with nothing.
+        phases: which of overseen and alone.
     """
     frames, calibration = [], {}
     num_lanes = min(whole("eval_episodes", episodes, 1), EVAL_LANES)
-    for phase in (OVERSEEN, ALONE):
+    for phase in phases:
         for policy in POLICIES:
             built, task = parts(config), lanes(config, num_lanes)
             notes = None

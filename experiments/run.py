@@ -5,17 +5,20 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import KVWriter, configure
 
+from looplab.agents.loading import START_FILE, begin_from
 from looplab.agents.sb3 import save, train
 from looplab.envs.core import Lanes
 from looplab.experiments.build import Seeds, lanes, oversee, parts
 from looplab.experiments.drift_detection import monitor_alarms
-from looplab.experiments.evaluate import evaluate, evaluation_metrics
+from looplab.experiments.evaluate import ALONE, OVERSEEN, evaluate, evaluation_metrics
+from looplab.experiments.live_seat import LiveSeat, seated
 from looplab.experiments.provenance import provenance
 from looplab.experiments.store import METRICS_FILE
 from looplab.oversight.engine import Engine
@@ -23,6 +26,8 @@ from looplab.oversight.ledger import Ledger
 from looplab.oversight.overseers.catch_trials import CatchTrials
 from looplab.oversight.parts import walk
 from looplab.oversight.protocols.comparisons import Comparisons
+from looplab.oversight.types import Stopped
+from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 TRAIN = "train"
 CELL_COLUMNS = ("env", "regime", "algo")
@@ -42,27 +47,18 @@ def run(
         report: called with the training steps since the last call.
         curves: takes the algorithm's curves too; None: only TensorBoard's files do.
 
+    A run with a live person in the overseer's seat is evaluated alone only: nobody sits there
+    afterwards. One that a person stops is kept as far as it came.
+
     Raises:
         UsageError: if the configuration cannot run.
         EnvironmentFault: if the environment returns what none may.
     """
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
-    built, seeds = parts(config), Seeds.of(config["seed"])
-    task = lanes(config, built.agent.lanes)
-    built.agent.check(task, built.protocol, built.signal.credit)
-    fraction = min(1.0, config["max_decisions"] / config["total_steps"])
-    venv = oversee(task, built, seeds.environment, ledger=Ledger(folder, fraction=fraction))
-    model = built.agent.build(venv, seeds.policy)
-    logger = configure(str(folder / "tensorboard"), ["tensorboard"])
-    logger.output_formats += [] if curves is None else [curves]
-    model.set_logger(logger)
-    probe = built.agent.probe(model, venv.oversight)
-    steps = train(model, config["total_steps"], report)
+    done = train_run(config, folder, report, curves)
+    model, venv, task = done.model, done.venv, done.venv.oversight.lanes
     trained = time.perf_counter() - started
-    if probe is not None:
-        probe.close()
-    model.logger.close()
     totals, waits = venv.oversight.totals, venv.oversight.measures.waits
     trials = catch_trials(venv.oversight)
     raised = monitor_alarms(venv.oversight, task.num_lanes)
@@ -71,13 +67,19 @@ def run(
     venv.close()
     save(model, folder / "model.zip")
     frames = [rows.assign(phase=TRAIN, policy="stochastic")] if len(rows) else []
-    found = evaluate(model, config, config["eval_episodes"], seeds, venv.oversight)
+    phases = (OVERSEEN, ALONE) if done.seat is None else (ALONE,)
+    found = evaluate(
+        model, config, config["eval_episodes"], Seeds.of(config["seed"]), venv.oversight, phases
+    )
     frames.append(found.episodes)
     write_episodes(pd.concat(frames, ignore_index=True), config, folder)
     _write(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=True))
     _write(folder / "provenance.json", json.dumps(provenance(), indent=2))
+    if done.seat is not None:
+        done.seat.leave(folder)
     metrics = {
-        "steps": steps,
+        "steps": done.steps,
+        "ended": done.ended,
         "threshold": task.threshold if task.threshold == task.threshold else None,
         "totals": totals,
         "waits": waits,
@@ -90,6 +92,64 @@ def run(
         "wall_seconds": time.perf_counter() - started,
     }
     _write(folder / METRICS_FILE, json.dumps(metrics, indent=2))
+
+
+class Trained(NamedTuple):
+    """A run after its training.
+
+    Attributes:
+        model: what was trained.
+        venv: the overseen environment, still open.
+        seat: the live person's, if there was one.
+        steps: steps that were run.
+        ended: ``finished``, or why it ended early.
+    """
+
+    model: BaseAlgorithm
+    venv: OverseenVecEnv
+    seat: LiveSeat | None
+    steps: int
+    ended: str
+
+
+def train_run(
+    config: Mapping[str, Any],
+    folder: Path,
+    report: Callable[[int], None] = lambda steps: None,
+    curves: KVWriter | None = None,
+    replayed: Path | None = None,
+) -> Trained:
+    """The training of a run, with its ledger and TensorBoard's files in ``folder``.
+
+    Args:
+        config: the resolved configuration.
+        folder: where the files go.
+        report: called with the training steps since the last call.
+        curves: takes the algorithm's curves too.
+        replayed: folder of a live run, whose journal answers in place of people.
+    """
+    built, seeds = parts(config), Seeds.of(config["seed"])
+    built, seat = seated(built, config, folder, replayed)
+    task = lanes(config, built.agent.lanes)
+    built.agent.check(task, built.protocol, built.signal.credit)
+    fraction = min(1.0, config["max_decisions"] / config["total_steps"])
+    venv = oversee(task, built, seeds.environment, ledger=Ledger(folder, fraction=fraction))
+    model = built.agent.build(venv, seeds.policy)
+    start = config.get("start_from")
+    begin_from(replayed / START_FILE if replayed and start else start, model, venv, folder)
+    logger = configure(str(folder / "tensorboard"), ["tensorboard"])
+    logger.output_formats += [] if curves is None else [curves]
+    model.set_logger(logger)
+    probe = built.agent.probe(model, venv.oversight)
+    ended = "finished"
+    try:
+        steps = train(model, config["total_steps"], report)
+    except Stopped as stop:
+        steps, ended = model.num_timesteps, str(stop)
+    if probe is not None:
+        probe.close()
+    model.logger.close()
+    return Trained(model, venv, seat, steps, ended)
 
 
 def _write_preferences(engine: Engine, folder: Path) -> None:

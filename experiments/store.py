@@ -21,8 +21,12 @@ NOT_IDENTITY = (
     "cell", "out", "other_version", "executor", "tracker", "workers", "display", "dry_run",
     "seeds", "sweep", "experiment",
 )  # fmt: skip
+#: Keys of a live overseer's that say where people are asked, and change nothing in what they are.
+_NO_PLACE = ("url", "patience")
+_LIVE = "looplab.oversight.live."
 #: What runs do where nothing else is said; it is left out, as from runs before there was a choice.
 TRAINING = ("trial", {"_target_": "looplab.experiments.trials.training.Training"})
+AS_EVER = (TRAINING, ("start_from", None))
 RUNS = "runs"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
@@ -43,7 +47,7 @@ def identity(config: Mapping[str, Any]) -> str:
     kept = {
         key: value
         for key, value in config.items()
-        if key not in NOT_IDENTITY and (key, value) != TRAINING
+        if key not in NOT_IDENTITY and (key, value) not in AS_EVER
     }
     text = json.dumps(_canonical(kept), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
@@ -51,7 +55,12 @@ def identity(config: Mapping[str, Any]) -> str:
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
+        live = str(value.get("_target_", "")).startswith(_LIVE)
+        return {
+            str(key): _canonical(item)
+            for key, item in value.items()
+            if not (live and key in _NO_PLACE)
+        }
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]
     if isinstance(value, float) and value.is_integer():

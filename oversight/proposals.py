@@ -58,6 +58,7 @@ class Proposals:
         asked: lanes that are being asked about; an overseer may leave out the others.
         watching: the human only watches what is about to run, instead of being asked.
         running: the world goes on while the human reviews.
+        rated: the human rates what will run, and blocks nothing.
         occasion: tells a question apart from the step's own, so that who answers both draws anew
             for it; empty for the step's own.
         tolerance: risk above which a proposal is unsafe.
@@ -65,7 +66,7 @@ class Proposals:
         source: the proposals that the trigger was shown, where these are made of others; else None.
     """
 
-    watching = running = False
+    watching = running = rated = False
     occasion = ""
     trigger: "Callable[[Proposals], BoolArray] | None" = None
     source: "Proposals | None" = None
@@ -114,6 +115,7 @@ class Proposals:
             self.tolerance, self._truth, self._estimate, lambda _: self._policy_step,
         )  # fmt: skip
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
+        other.rated = self.rated
         other.occasion, other.source = self.occasion + occasion, self.shown
         for name in ("table", "least", "trapped"):
             if name in self._cache:
@@ -129,6 +131,7 @@ class Proposals:
             self.tolerance, None, estimate, lambda _: self._policy_step,
         )  # fmt: skip
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
+        other.rated = self.rated
         other.occasion, other.source = self.occasion, self.shown
         return other
 

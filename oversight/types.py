@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from looplab.envs.core import Actions, BoolArray, FloatArray
-from looplab.envs.errors import UsageError, unknown
+from looplab.envs.errors import LoopLabError, UsageError, unknown
 
 #: What a human can say of a proposal; a verdict's code is its place here.
 VERDICTS = ("approve", "modify", "reject", "escalate", "terminate")
@@ -33,6 +33,10 @@ _BRIEF = 80
 NOT_ASKED = "not asked"
 #: Name of the overseer where nobody was asked; its code is 0.
 NOBODY = "nobody"
+
+
+class Stopped(LoopLabError):
+    """A person has ended the run for good; what it had done before is kept."""
 
 
 class Lexicon:

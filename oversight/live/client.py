@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 
 from looplab.envs.errors import LoopLabError, UsageError
-from looplab.oversight.live.places import TOKEN_VARIABLE
+from looplab.oversight.live.places import TOKEN_VARIABLE, URL_VARIABLE
 from looplab.oversight.live.refusal import STATUS, Refused
 
 #: Seconds that one call waits for news; the service allows 60.
@@ -23,6 +23,8 @@ _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 15.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 #: What passes by itself: the service is being started, is overrun, or is about to end.
 _PASSING = (429, 502, 503, 504)
+#: What people set of a session that is stopped; nothing else of it matters any more.
+_STOPPED = {"paused": False, "speed": 1.0, "stopped": True, "regime": ""}
 
 
 class Unreachable(LoopLabError):
@@ -43,6 +45,22 @@ def token_from(environment: Mapping[str, str] | None = None) -> str:
             "says which file holds it"
         )
     return token
+
+
+def url_from(environment: Mapping[str, str] | None = None) -> str:
+    """The service's address that the environment holds.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    given = os.environ if environment is None else environment
+    url = given.get(URL_VARIABLE, "").strip()
+    if not url:
+        raise UsageError(
+            "a live overseer needs a service: overseer.url=http://127.0.0.1:8700, or the "
+            f"environment's {URL_VARIABLE}; looplab live starts one"
+        )
+    return checked_url(url)
 
 
 def pauses(patience: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
@@ -67,6 +85,7 @@ class Connection:
 
     def __init__(self, url: str, token: str, patience: float = 300.0) -> None:
         self.url = checked_url(url)
+        self.token = token
         self.patience = patience
         self._http = httpx.Client(
             base_url=self.url, headers={"Authorization": f"Bearer {token}"},
@@ -196,17 +215,30 @@ class TrainerClient:
         )
         return found
 
+    def control(self, known: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """What people have set, as soon as it is another than is known; and that the run lives."""
+        path = f"{self._path}/beat"
+        found: dict[str, Any] = self._living(
+            lambda: self.connection.call("POST", path, dict(known), wait=seconds)
+        )
+        return found
+
     def end(self) -> None:
         """Says that the run is over."""
         self.connection.call("POST", f"{self._path}/end", {"reason": "finished"})
 
     def _living(self, call: Callable[[], Any]) -> Any:
-        """Calls; where the service had given the session up, opens it again first."""
+        """Calls; where the service had given the session up, opens it again first.
+
+        A session that a person has stopped answers nothing but that.
+        """
         try:
             return call()
         except Refused as refused:
             if refused.code != "ended":
                 raise
+            if refused.details.get("stopped"):
+                return {"ready": False, "control": {**_STOPPED}}
         self.open()
         return call()
 

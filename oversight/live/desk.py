@@ -268,7 +268,7 @@ class Desk:
             if session.control.paused:
                 found = None
             left = end - time.monotonic()
-            if found is not None or session.control.stopped or left <= 0:
+            if found is not None or left <= 0:
                 return {
                     "ready": found is not None,
                     "answers": found or [],
@@ -285,6 +285,18 @@ class Desk:
         if held:
             raise Refused("withdrawn", f"batch {batch} was withdrawn; ask again")
         return [answer_of(review_of(row)) for row in rows]
+
+    async def control_of(
+        self, name: str, known: Mapping[str, Any], seconds: float
+    ) -> dict[str, Any]:
+        """What people have set of a session, as soon as it is another than its trainer knows."""
+        end = time.monotonic() + seconds
+        while True:
+            control = self.queue.see(name, self.clock()).control.as_dict()
+            left = end - time.monotonic()
+            if control != known or left <= 0:
+                return {"ready": control != known, "control": control}
+            await self._until_news(name, left)
 
     async def show(self, name: str, clock: int, shown: Shown) -> None:
         """A trainer shows the next step to whoever watches; nothing of it is kept."""
@@ -308,7 +320,7 @@ class Desk:
             left = end - time.monotonic()
             rest = 1.0 / control.speed - (self.clock() - frame.at) / MILLISECONDS
             known = bool(session.pending or session.taken.get(clock))
-            ready = control.stopped or (not control.paused and (rest <= 0 or known))
+            ready = not control.paused and (rest <= 0 or known)
             if ready:
                 taken, events = self.queue.take_vetoes(name, clock, self.clock())
                 await self.commit(events)
@@ -436,12 +448,12 @@ class Desk:
         await self.commit(self.queue.control(name, wanted, person.id, self.clock()))
         return wanted
 
-    async def change_settings(self, changes: Mapping[str, Any], person: Person) -> Settings:
-        """An administrator changes deadlines and the like; running ones keep theirs."""
+    async def change_settings(self, changes: Mapping[str, Any], by: str = "") -> Settings:
+        """An administrator changes deadlines and the like; requests that are open keep theirs."""
         settings = self.queue.settings.changed(changes)
         self.queue.settings = settings
         kept = {name: value for name, value in settings.as_dict().items() if name in changes}
-        await self.commit([Event(self.clock(), "settings", {"settings": kept}, who=person.id)])
+        await self.commit([Event(self.clock(), "settings", {"settings": kept}, who=by)])
         return settings
 
     async def make_person(

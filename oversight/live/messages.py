@@ -174,6 +174,15 @@ class ControlIn(Message):
         return self.model_dump(exclude_none=True)
 
 
+class KnownIn(Message):
+    """What a trainer knows of what people have set."""
+
+    paused: bool
+    speed: Number
+    stopped: bool
+    regime: Label
+
+
 class EndIn(Message):
     """How a session ended, in its trainer's words."""
 
@@ -210,6 +219,7 @@ class SettingsIn(Message):
     claim_seconds: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
     lease_seconds: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
     undo_seconds: Annotated[float, Field(ge=0.0, le=1e6)] | None = None
+    speed: Annotated[float, Field(ge=0.01, le=1000.0)] | None = None
 
     def changes(self) -> dict[str, Any]:
         """Only what was given."""

@@ -7,6 +7,8 @@ from pathlib import Path
 HOME_VARIABLE = "LOOPLAB_HOME"
 #: The token of a trainer or of a reviewer's program; never a key of a configuration.
 TOKEN_VARIABLE = "LOOPLAB_TOKEN"
+#: Address of the service, where a configuration names none.
+URL_VARIABLE = "LOOPLAB_URL"
 KEY_FILE, ANCHORS, TOKENS = "audit.key", "anchors", "tokens"
 DEFAULT_DATABASE = "live.db"
 

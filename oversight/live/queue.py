@@ -74,7 +74,8 @@ class Queue:
         """
         known = self.sessions.get(name)
         if known is None:
-            known = self.sessions[name] = Session(name, about, seen_at=now)
+            control = Control(speed=self.settings.speed)
+            known = self.sessions[name] = Session(name, about, seen_at=now, control=control)
             body: dict[str, Any] = {"about": about.as_dict(), "control": known.control.as_dict()}
             return [Event(now, "session_opened", body, name, who=who)]
         if known.about.identity != about.identity:
@@ -121,7 +122,8 @@ class Queue:
             raise Refused("invalid", f"regime must be a preset: {allowed}; got {control.regime!r}")
         session.control = control
         body = {"control": control.as_dict(), "mixed": bool(control.regime)}
-        return [Event(now, "control", body, name, who=who)]
+        events = [Event(now, "control", body, name, who=who)]
+        return events + (self.end_session(name, STOPPED, who, now) if control.stopped else [])
 
     # Requests
 
@@ -288,9 +290,7 @@ class Queue:
         for session in list(self.sessions.values()):
             if session.state != RUNNING:
                 continue
-            if session.control.stopped and not session.batches:
-                events += self.end_session(session.id, STOPPED, "", now)
-            elif session.seen_at + milliseconds(self.settings.lease_seconds) <= now:
+            if session.seen_at + milliseconds(self.settings.lease_seconds) <= now:
                 events += self.end_session(session.id, LOST, "", now)
             else:
                 for batch in list(session.batches):

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from sqlalchemy import select
@@ -23,6 +24,7 @@ from looplab.oversight.live.places import (
 )
 from looplab.oversight.live.roles import ADMIN, TRAINER
 from looplab.oversight.live.service import application
+from looplab.oversight.live.settings import Settings
 from looplab.oversight.live.store import Store
 from looplab.oversight.live.tables import PEOPLE, TEXTS
 
@@ -43,18 +45,21 @@ class Serving:
         port: 0 takes a free one.
         db: its database; empty: ``live.db`` in LoopLab's own folder.
         token_hours: how long the owner's and the trainers' tokens of this start are good.
+        settings: what else it is told of ``Settings``; the rest stays as it was left.
     """
 
     host: str = "127.0.0.1"
     port: int = 8700
     db: str = ""
     token_hours: float = 24.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         if whole("port", self.port, 0) > _HIGHEST_PORT:
             raise UsageError(f"port must be at most {_HIGHEST_PORT}, got {self.port}")
         finite("token_hours", self.token_hours, 0.001)
+        Settings().changed(self.settings)
 
 
 def open_desk(db: str = "") -> Desk:
@@ -117,6 +122,8 @@ async def _run(
     say: Callable[[str], None],
 ) -> None:
     tokens = {role: await _token(desk, role, serving.token_hours) for role in _OWNERS}
+    if serving.settings:
+        await desk.change_settings(serving.settings)
     file = _keep(tokens, address, desk.store.name)
     if serving.host not in LOCAL:
         say(

@@ -181,7 +181,8 @@ class Session:
     def check_open(self) -> None:
         """Refuses what comes after the end."""
         if self.state != RUNNING:
-            raise Refused("ended", f"session {self.id} is {self.state}")
+            stopped = self.state == STOPPED
+            raise Refused("ended", f"session {self.id} is {self.state}", stopped=stopped)
 
     def checked_veto(self, verdict: str, lanes: tuple[int, ...], action: Any) -> Any:
         """The action of a veto, as the trainer takes it.

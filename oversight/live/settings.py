@@ -20,17 +20,20 @@ class Settings:
         claim_seconds: how long a request is kept for whom it was shown to, above 0.
         lease_seconds: how long a trainer may be silent before its open requests are withdrawn.
         undo_seconds: how long a verdict is kept back, so that it can be undone, at least 0.
+        speed: steps per second at first where somebody watches, above 0.
     """
 
     deadlines: tuple[float | None, ...] = (60.0, 60.0)
     claim_seconds: float = 30.0
     lease_seconds: float = 60.0
     undo_seconds: float = 0.0
+    speed: float = 2.0
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        if isinstance(self.deadlines, str) or not len(self.deadlines):
-            raise UsageError("deadlines must name the seconds of at least one tier")
+        tiers = self.deadlines
+        if not isinstance(tiers, tuple | list) or not tiers:
+            raise UsageError(f"deadlines must list the seconds of each tier, got {tiers!r}")
         for seconds in self.deadlines:
             if seconds is not None:
                 finite("deadlines", seconds, _MOMENT)
@@ -38,6 +41,7 @@ class Settings:
         finite("claim_seconds", self.claim_seconds, _MOMENT)
         finite("lease_seconds", self.lease_seconds, _MOMENT)
         finite("undo_seconds", self.undo_seconds, 0.0)
+        finite("speed", self.speed, _MOMENT)
 
     @property
     def top(self) -> int:

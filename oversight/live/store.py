@@ -262,8 +262,12 @@ def _unavailable() -> Refused:
     return Refused("unavailable", "the service cannot write to its database, and stops")
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, must_exist: bool = False) -> Engine:
     """An engine for a database; commits are on disk when they return.
+
+    Args:
+        url: of the database, in SQLAlchemy's words.
+        must_exist: whether a file that is not there is refused.
 
     Raises:
         UsageError: if the words name no database that can hold a ledger.
@@ -282,6 +286,8 @@ def connect(url: str) -> Engine:
         folder = Path(str(named.database)).absolute().parent
         if not folder.is_dir():
             raise UsageError(f"db: there is no folder {folder}")
+        if must_exist and not Path(str(named.database)).is_file():
+            raise UsageError(f"db: there is no database {named.database}")
     try:
         engine = create_engine(named, pool_pre_ping=kind != "sqlite")
     except (ModuleNotFoundError, NoSuchModuleError) as error:

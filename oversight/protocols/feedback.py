@@ -47,7 +47,9 @@ class Feedback:
             rated &= asked
         if not some(rated):
             return
-        verdicts = consult(self.overseer, proposals.having(decision.executed), rated)
+        runs = proposals.having(decision.executed)
+        runs.rated = True
+        verdicts = consult(self.overseer, runs, rated)
         rating = verdicts.rated
         given = rated & ~np.isnan(rating)
         np.copyto(decision.rating, rating, where=given)

@@ -47,7 +47,7 @@ async def settings(desk: AtDesk) -> dict[str, Any]:
 async def change_settings(body: SettingsIn, desk: AtDesk, caller: Caller) -> dict[str, Any]:
     """Changes them; requests that are open keep theirs."""
     try:
-        return (await desk.change_settings(body.changes(), caller)).as_dict()
+        return (await desk.change_settings(body.changes(), by=caller.id)).as_dict()
     except UsageError as error:
         raise Refused("invalid", str(error)) from None
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from looplab.oversight.live.guard import allowed
-from looplab.oversight.live.messages import BatchIn, Clock, EndIn, SessionIn, ShownIn
+from looplab.oversight.live.messages import BatchIn, Clock, EndIn, KnownIn, SessionIn, ShownIn
 from looplab.oversight.live.roles import TRAINER
 from looplab.oversight.live.routes.common import (
     PROBLEMS,
@@ -31,6 +31,15 @@ async def open_session(
     """Begins a session, or goes on with it."""
     opened = await desk.open_session(session, body.about(), caller)
     return {"session": session, "control": opened.control.as_dict()}
+
+
+@router.post("/beat")
+@allowed(TRAINER)
+async def beat(
+    session: SessionName, body: KnownIn, desk: AtDesk, wait: Seconds = 0.0
+) -> dict[str, Any]:
+    """Says that a trainer lives; answers as soon as people have set what it does not know."""
+    return await desk.control_of(session, body.model_dump(), wait)
 
 
 @router.post("/end")

@@ -1,0 +1,44 @@
+"""Words of a command that has settings of its own, in a file beside the groups."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from looplab import CONFIG_DIR
+from looplab.envs.errors import UsageError, unknown
+from looplab.experiments.words import Word, parse
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """A command's own settings with their defaults, as ``configs/NAME.yaml`` has them."""
+    return dict(yaml.safe_load((CONFIG_DIR / f"{name}.yaml").read_text(encoding="utf-8")))
+
+
+def read_own(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """Settings of a command that takes no others.
+
+    Args:
+        name: of the command.
+        words: ``key=value``.
+
+    Raises:
+        UsageError: one line, for a wrong word or key.
+    """
+    own = settings_of(name)
+    for word in parse(words):
+        if word.key not in own:
+            raise unknown("key", word.key, own)
+        own[word.key] = value_of(word)
+    return own
+
+
+def value_of(word: Word) -> Any:
+    """The one value of a word; a list where it was written as one.
+
+    Raises:
+        UsageError: if it was written as a sweep.
+    """
+    if word.sweeps:
+        raise UsageError(f"{word.key} takes one value; a list is written [a,b]")
+    return word.raw if isinstance(word.raw, list) else word.values[0].label

@@ -1,0 +1,399 @@
+"""A live person in the overseer's seat, for both faces of the engine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from looplab.envs.core import Actions, BoolArray, Lanes
+from looplab.envs.errors import UsageError, finite
+from looplab.oversight.explanation import names_of
+from looplab.oversight.live.client import Connection, checked_url, shown_body, token_from, url_from
+from looplab.oversight.live.journal import Journal
+from looplab.oversight.live.line import Line, LiveRun, persist
+from looplab.oversight.live.review import RATING, REVIEW
+from looplab.oversight.live.showing import Histories, picture_of, values_of
+from looplab.oversight.proposals import Proposals
+from looplab.oversight.protocols.gate import OVERDUE
+from looplab.oversight.record import Record
+from looplab.oversight.types import APPROVE, VERDICTS, Verdicts, put
+
+STOPPED = "stopped by a person"
+#: What of a session's control a run has to follow from a certain step on.
+_FOLLOWED = ("stopped", "regime")
+_MOST_LANES = 64
+
+
+@dataclass
+class Seat:
+    """What the overseer carries from step to step in one engine.
+
+    Attributes:
+        phase: number of the engine among those that it sits in.
+        histories: the latest steps of each lane.
+        clock: step of the latest question.
+        call: questions in that step.
+        names: what the task calls its actions.
+        told: what people had set of the session when it was last looked at.
+        stopped: the session was stopped while a question waited.
+    """
+
+    phase: int
+    histories: Histories
+    clock: int = -1
+    call: int = 0
+    names: tuple[str, ...] = ()
+    told: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+
+
+class LiveOverseer:
+    """Asks people through the review service, and waits for them.
+
+    Lanes that are asked about in one step are asked at once and wait together. Each answer is in
+    the run's journal before it is executed. What nobody answers in time goes to the next tier, and
+    then comes back as ``escalate``, which protocols meet by failing closed.
+
+    A service that is away is waited for, and told again what it may not have heard. In a worker
+    process it connects anew.
+
+    Args:
+        url: of the service, as in ``http://127.0.0.1:8700``; None: the environment's
+            ``LOOPLAB_URL``. The token is in the environment's ``LOOPLAB_TOKEN``.
+        session: name of the session; None: the run's own.
+        show_risk: whether people see privileged risks; no in studies of how well they judge.
+        pictures: whether they see pictures.
+        patience: seconds after which it gives up on a service that does not answer.
+        name: name in the record; people follow it by pseudonym.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        session: str | None = None,
+        show_risk: bool = True,
+        pictures: bool = True,
+        patience: float = 300.0,
+        name: str = "live",
+    ) -> None:
+        self.url = None if url is None else checked_url(url)
+        self.session = session
+        self.show_risk = show_risk
+        self.pictures = pictures
+        self.patience = finite("patience", patience, 0.0)
+        self.name = name
+        self._run: LiveRun | None = None
+        self._phases = 0
+        self._line: Line | None = None
+        self._journal: Journal | None = None
+
+    def bind(self, run: LiveRun) -> None:
+        """Says which run it sits in, before the first question.
+
+        Raises:
+            UsageError: if it sits in one already.
+        """
+        if self._line is not None:
+            raise UsageError("a live overseer sits in one run; make another for the next")
+        self._run = run
+
+    def fits(self, lanes: Lanes) -> None:
+        """Refuses more lanes than people can follow, and actions without bounds."""
+        actions_of(lanes)
+        if lanes.num_lanes > _MOST_LANES:
+            raise UsageError(
+                f"a live overseer can follow at most {_MOST_LANES} lanes, got {lanes.num_lanes}; "
+                "set agent.lanes="
+            )
+
+    def start(self, num_lanes: int) -> Seat:
+        """Takes a seat in an engine."""
+        self._phases += 1
+        return Seat(self._phases - 1, Histories(num_lanes))
+
+    def begin(self, seat: Seat, mask: BoolArray) -> None:
+        """An episode begins: what came before is no longer shown."""
+        seat.histories.forget(mask)
+
+    def see(self, seat: Seat, record: Record) -> None:
+        """Keeps what the lanes have lived through, to be shown."""
+        seat.histories.add(record, seat.names)
+
+    def __call__(self, proposals: Proposals) -> Verdicts:
+        """Verdicts of the lanes that are asked about, when people have given them all.
+
+        Raises:
+            Refused: if the service turns a question down.
+            Unreachable: if it is gone for good.
+            Diverged: if a run that is repeated asks otherwise than before.
+        """
+        seat: Seat = proposals.memory(self)
+        seat.names = names_of(proposals.lanes)
+        if proposals.clock != seat.clock:
+            seat.clock, seat.call = proposals.clock, 0
+        key = f"{seat.phase}.{seat.clock}.{seat.call}"
+        seat.call += 1
+        lanes = np.flatnonzero(proposals.asked).tolist()
+        about = {"lanes": lanes, "proposed": proposals.action[proposals.asked].tolist()}
+        journal = self._kept(proposals.lanes)
+        found = None if journal is None else journal.next(key, about)
+        if found is None:
+            ask = self._watched if proposals.watching else self._reviewed
+            found = ask(key, lanes, seat, proposals)
+            if journal is not None:
+                quiet = proposals.watching and not found["answers"]
+                journal.write(key, about, found, durable=not quiet)
+        seat.stopped = seat.stopped or any(a.get("stopped") for a in found["answers"])
+        return verdicts_of(found["answers"], proposals, self.name)
+
+    def told(self, proposals: Proposals) -> dict[str, Any]:
+        """What people have set of the session: ``stopped``, ``regime``. Waits while it is paused.
+
+        A run that is repeated is told what it was told before, at the same steps.
+        """
+        seat: Seat = proposals.memory(self)
+        journal = self._kept(proposals.lanes)
+        key = f"{seat.phase}.{proposals.clock}.control"
+        if journal is not None and (journal.key is not None or journal.replay):
+            if journal.key == key:
+                seat.told = journal.next(key, {}) or {}
+            return seat.told
+        line = self._connected(proposals.lanes)
+        line.wait_while_paused()
+        control = line.control
+        told = {name: value for name, value in control.as_dict().items() if name in _FOLLOWED}
+        told = {name: value for name, value in told.items() if value}
+        if told != seat.told:
+            seat.told = told
+            if journal is not None:
+                journal.write(key, {}, told)
+        return told
+
+    def stopped(self, proposals: Proposals) -> bool:
+        """Whether the session was stopped while a question of this engine waited."""
+        seat: Seat = proposals.memory(self)
+        return seat.stopped
+
+    # The service
+
+    def _reviewed(
+        self, key: str, lanes: Sequence[int], seat: Seat, proposals: Proposals
+    ) -> dict[str, Any]:
+        line = self._connected(proposals.lanes)
+        kind = RATING if proposals.rated else REVIEW
+        requests = [
+            {**self._shown(lane, [lane], seat, proposals), "lane": lane, "kind": kind,
+             "priority": self._priority(lane, proposals)}
+            for lane in lanes
+        ]  # fmt: skip
+        line.client.ask(key, requests)
+
+        def again() -> None:
+            line.client.ask(key, requests)
+
+        while True:
+            told = persist(lambda: line.client.answers(key), again, "withdrawn", "unknown")
+            line.learned(told)
+            if told["ready"]:
+                return {"answers": told["answers"]}
+            if line.control.stopped:
+                return {"answers": _all_stopped(lanes)}
+
+    def _watched(
+        self, key: str, lanes: Sequence[int], seat: Seat, proposals: Proposals
+    ) -> dict[str, Any]:
+        line = self._connected(proposals.lanes)
+        shown = self._shown(lanes[0], lanes, seat, proposals)
+        step = seat.phase * 10**9 + seat.clock * 10 + min(seat.call, 9)
+
+        def show() -> None:
+            line.client.show(step, shown)
+
+        show()
+        while True:
+            told = persist(lambda: line.client.vetoes(step), show, "invalid")
+            line.learned(told)
+            if line.control.stopped:
+                return {"answers": _all_stopped(lanes)}
+            if told["ready"]:
+                return {"answers": _by_lane(told["vetoes"], lanes)}
+
+    def _shown(
+        self, lane: int, lanes: Sequence[int], seat: Seat, proposals: Proposals
+    ) -> dict[str, Any]:
+        phase = "training" if seat.phase == 0 else "evaluation"
+        told = [values_of(proposals, one, seat.histories, self.show_risk, phase) for one in lanes]
+        values = told[0] if not proposals.watching else {"lanes": told, "watching": True}
+        run = self._named(proposals.lanes)
+        values |= {"env": run.env, "regime": run.regime}
+        drawn = None
+        if self.pictures:
+            drawn = picture_of(proposals, lanes, seat.histories, self.show_risk)
+        return shown_body(values, drawn)
+
+    def _priority(self, lane: int, proposals: Proposals) -> float:
+        """The riskiest first, where that may be known."""
+        if not self.show_risk or not proposals.known:
+            return 0.0
+        risk = float(proposals.truth[lane])
+        return risk if np.isfinite(risk) else 0.0
+
+    # Where it sits
+
+    def _named(self, lanes: Lanes) -> LiveRun:
+        if self._run is None:
+            env = type(lanes).__name__
+            session = self.session or f"{env}-{lanes.seed}"
+            self._run = LiveRun(env, "", "", session, f"{session}/{env}/{lanes.seed}")
+        return self._run
+
+    def _kept(self, lanes: Lanes) -> Journal | None:
+        """The run's journal, opened at the first question."""
+        run = self._named(lanes)
+        if self._journal is None and run.journal is not None:
+            self._journal = Journal(run.journal, run.identity, run.replay)
+        return self._journal
+
+    def _connected(self, lanes: Lanes) -> Line:
+        """The line to the service, opened at the first question that is not answered yet."""
+        if self._line is None:
+            run = self._named(lanes)
+            about = {
+                "env": run.env, "regime": run.regime, "algo": run.algo,
+                "lanes": lanes.num_lanes, "actions": actions_of(lanes),
+                "identity": run.identity, "regimes": list(run.regimes),
+            }  # fmt: skip
+            connection = Connection(self.url or url_from(), token_from(), self.patience)
+            self._line = Line(connection, self.session or run.session, about)
+        return self._line
+
+    @property
+    def line(self) -> Line | None:
+        """The line to the service; None: nothing had to be asked yet."""
+        return self._line
+
+    @property
+    def repeated(self) -> int:
+        """How many questions the journal has answered."""
+        return 0 if self._journal is None else self._journal.repeated
+
+    def close(self, finished: bool = True) -> None:
+        """Hangs up.
+
+        Args:
+            finished: whether the run is over; else it may go on with the session.
+        """
+        if self._line is not None:
+            if finished:
+                self._line.end()
+            else:
+                self._line.hang_up()
+            self._line = None
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but line and journal: a copy connects anew, and writes into no other's journal."""
+        if self._journal is not None:
+            raise UsageError("a live overseer cannot be copied while it writes a run's journal")
+        return self.__dict__ | {"_line": None}
+
+
+def actions_of(lanes: Lanes) -> dict[str, Any]:
+    """What can run in a task, as ``messages.ActionsIn`` has it.
+
+    Raises:
+        UsageError: if an action space has no bounds that could be checked.
+    """
+    space: Any = lanes.action_space
+    if hasattr(space, "n"):
+        names = names_of(lanes)
+        return {"n": int(space.n), "names": list(names) if len(names) == int(space.n) else []}
+    low, high = np.asarray(space.low).reshape(-1), np.asarray(space.high).reshape(-1)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise UsageError(f"a live overseer needs bounded actions, got {space}")
+    return {"low": low.tolist(), "high": high.tolist()}
+
+
+def _all_stopped(lanes: Sequence[int]) -> list[dict[str, Any]]:
+    return [
+        {"lane": lane, "verdict": "terminate", "seconds": 0.0, "elapsed": 0.0, "stopped": True}
+        for lane in lanes
+    ]
+
+
+def _by_lane(vetoes: Sequence[Mapping[str, Any]], lanes: Sequence[int]) -> list[dict[str, Any]]:
+    """The first veto that names each lane."""
+    found: dict[int, dict[str, Any]] = {}
+    for veto in vetoes:
+        for lane in veto["lanes"] or lanes:
+            if lane in lanes and lane not in found:
+                found[lane] = {
+                    "lane": lane, "verdict": veto["verdict"], "action": veto["action"],
+                    "who": veto["who"], "seconds": veto["seconds"], "elapsed": veto["seconds"],
+                }  # fmt: skip
+    return [found[lane] for lane in sorted(found)]
+
+
+def verdicts_of(answers: Sequence[Mapping[str, Any]], proposals: Proposals, name: str) -> Verdicts:
+    """Verdicts from what people answered; lanes without an answer are approved.
+
+    Args:
+        answers: as the service tells them.
+        proposals: what was asked about.
+        name: name of them together.
+    """
+    n = len(proposals)
+    code = np.full(n, APPROVE, np.int8)
+    seconds, elapsed = np.zeros(n), np.zeros(n)
+    reason, who = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    rating = np.zeros(n)
+    corrected, overdue = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    correction: Actions = proposals.action.copy()
+    reasons, people = ["approve"], [name]
+    for answer in answers:
+        lane = int(answer["lane"])
+        code[lane] = VERDICTS.index(answer["verdict"])
+        seconds[lane], elapsed[lane] = answer["seconds"], answer["elapsed"]
+        reason[lane] = _place(reasons, _reason(answer))
+        if answer.get("who"):
+            who[lane] = _place(people, f"{name}: {answer['who']}")
+        overdue[lane] = bool(answer.get("overdue"))
+        given = answer.get("rating")
+        rating[lane] = np.nan if given is None else float(given)
+        if answer.get("action") is not None:
+            mask = np.arange(n) == lane
+            value = np.asarray(answer["action"], correction.dtype).reshape(correction.shape[1:])
+            put(correction, mask, np.broadcast_to(value, correction.shape))
+            corrected[lane] = True
+    return Verdicts(
+        code=code,
+        seconds=seconds,
+        reason=reason,
+        reasons=tuple(reasons),
+        overseer=name,
+        correction=correction if corrected.any() else None,
+        corrected=corrected if corrected.any() else None,
+        elapsed=elapsed,
+        who=who,
+        people=tuple(people),
+        overdue=overdue,
+        rating=rating if proposals.rated else None,
+    )
+
+
+def _reason(answer: Mapping[str, Any]) -> str:
+    """Why, in words: what the person ticked; never what they wrote."""
+    if answer.get("stopped"):
+        return STOPPED
+    if answer.get("overdue"):
+        return OVERDUE
+    return ", ".join([answer["verdict"], *answer.get("tags", ())])
+
+
+def _place(texts: list[str], text: str) -> int:
+    if text not in texts:
+        texts.append(text)
+    return texts.index(text)

@@ -15,7 +15,7 @@ from stable_baselines3.common.logger import KVWriter, configure
 from looplab.agents.loading import START_FILE, begin_from
 from looplab.agents.sb3 import save, train
 from looplab.envs.core import Lanes
-from looplab.experiments.build import Seeds, lanes, oversee, parts
+from looplab.experiments.build import Parts, Seeds, lanes, oversee, parts
 from looplab.experiments.drift_detection import monitor_alarms
 from looplab.experiments.evaluate import ALONE, OVERSEEN, evaluate, evaluation_metrics
 from looplab.experiments.live_seat import LiveSeat, seated
@@ -128,8 +128,25 @@ def train_run(
         curves: takes the algorithm's curves too.
         replayed: folder of a live run, whose journal answers in place of people.
     """
-    built, seeds = parts(config), Seeds.of(config["seed"])
-    built, seat = seated(built, config, folder, replayed)
+    built, seat = seated(parts(config), config, folder, replayed)
+    try:
+        return _train(built, seat, config, folder, report, curves, replayed)
+    except BaseException:
+        if seat is not None:
+            seat.overseer.close(finished=False)
+        raise
+
+
+def _train(
+    built: Parts,
+    seat: LiveSeat | None,
+    config: Mapping[str, Any],
+    folder: Path,
+    report: Callable[[int], None],
+    curves: KVWriter | None,
+    replayed: Path | None,
+) -> Trained:
+    seeds = Seeds.of(config["seed"])
     task = lanes(config, built.agent.lanes)
     built.agent.check(task, built.protocol, built.signal.credit)
     fraction = min(1.0, config["max_decisions"] / config["total_steps"])

@@ -16,7 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("envs", "oversight", "agents", "experiments")
 
-#: The part of looplab.envs that oversight may know: words and shapes, no concrete environment.
+#: The part of looplab.envs that oversight may know: words, shapes and how any task is drawn, no
+#: concrete environment.
 CORE_VOCABULARY = frozenset(
     f"looplab.envs.{name}"
     for name in (
@@ -28,7 +29,9 @@ CORE_VOCABULARY = frozenset(
         "gym_lanes",
         "streams",
         "annotated",
+        "drawing",
         "faces",
+        "overlay",
     )
 )
 
@@ -56,6 +59,8 @@ LIBRARY_HOMES = {
     "uvicorn": ("looplab.oversight.live",),
     "nicegui": ("looplab.oversight.live",),
     "starlette": ("looplab.oversight.live",),
+    "sqlalchemy": ("looplab.oversight.live",),
+    "httpx": ("looplab.oversight.live",),
     "numba": ("looplab.envs.compiled",),
     "simpy": ("looplab.oversight.fleet",),
     "matplotlib": ("looplab.experiments.figures",),

@@ -228,7 +228,7 @@ def reviews_of(connection: Connection, session: str | None = None) -> Iterator[d
     ).where(REQUESTS.c.state.in_(("decided", "released")))  # fmt: skip
     if session is not None:
         wanted = wanted.where(REQUESTS.c.session == session)
-    for row in connection.execute(wanted.order_by(REQUESTS.c.asked_at, REQUESTS.c.lane)).mappings():
+    for row in connection.execute(wanted.order_by(REQUESTS.c.asked_at, REQUESTS.c.id)).mappings():
         shown, answer = json.loads(row["shown"]), json.loads(row["answer"])
         yield {
             "session": row["session"], "request": row["id"], "lane": row["lane"],

@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,7 @@ class Desk:
         self._listeners: list[Listener] = []
         self._news: dict[str, asyncio.Event] = {}
         self._told: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self._shown: dict[str, Shown] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._earlier = asyncio.Event()
         self.people = People(store.read(select(PEOPLE)), store.read(select(TOKENS)))
@@ -147,6 +149,8 @@ class Desk:
         """Ends the watch and says so in the ledger."""
         if self._ticking is not None:
             self._ticking.cancel()
+            with suppress(asyncio.CancelledError, Refused):
+                await self._ticking
         if self.store.failure is None:
             await self.commit([Event(self.clock(), "stopped")])
 
@@ -156,7 +160,8 @@ class Desk:
             rest = _LONGEST_SLEEP if due is None else (due - now) / MILLISECONDS
             self._earlier.clear()
             try:
-                await asyncio.wait_for(self._earlier.wait(), min(max(rest, 0.001), _LONGEST_SLEEP))
+                async with asyncio.timeout(min(max(rest, 0.001), _LONGEST_SLEEP)):
+                    await self._earlier.wait()
             except TimeoutError:
                 events = self.queue.tick(self.clock())
                 if events:
@@ -208,10 +213,9 @@ class Desk:
 
     async def _until_news(self, session: str, seconds: float) -> None:
         news = self._news.setdefault(session, asyncio.Event())
-        try:
-            await asyncio.wait_for(news.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await news.wait()
 
     # Trainers
 
@@ -236,7 +240,13 @@ class Desk:
             before = {row["id"]: row for row in await self._rows([a.id for a, _ in fresh])}
             fresh = [pair for pair in fresh if not self._answered(before.get(pair[0].id), pair[0])]
         events = self.queue.ask(name, batch, [ask for ask, _ in fresh], self.clock())
-        await self.commit(events, [shown for _, shown in fresh])
+        on_its_way = {shown.digest: shown for _, shown in fresh}
+        self._shown.update(on_its_way)  # who is quick sees the request before it is on disk
+        try:
+            await self.commit(events, on_its_way.values())
+        finally:
+            for digest in on_its_way:
+                self._shown.pop(digest, None)
 
     def _answered(self, row: Mapping[str, Any] | None, ask: Ask) -> bool:
         """Whether a request that is on disk has its answer; one that waits for others is held."""
@@ -519,6 +529,8 @@ class Desk:
         Raises:
             Refused: if nothing like that is kept.
         """
+        if digest in self._shown:
+            return self._shown[digest]
         rows = await self.read(select(CONTEXTS).where(CONTEXTS.c.digest == digest))
         if not rows:
             raise Refused("unknown", f"nothing is kept under {digest!r}")

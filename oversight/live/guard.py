@@ -232,7 +232,8 @@ def _limited(scope: Scope, receive: Receive, most: int) -> Receive:
         if complete:  # only the end of the connection can come now
             return await receive()
         try:
-            message = await asyncio.wait_for(receive(), max(end - time.monotonic(), 0.001))
+            async with asyncio.timeout(max(end - time.monotonic(), 0.001)):
+                message = await receive()
         except TimeoutError:
             raise Refused("timeout", f"the body did not come in {BODY_SECONDS:g} s") from None
         read += len(message.get("body", b""))

@@ -31,7 +31,7 @@ def test_without_a_command_there_is_help(looplab: Looplab) -> None:
     ("words", "said"),
     [
         (("comparee",), "unknown command 'comparee'; did you mean 'compare'?"),
-        (("xyzzy",), "unknown command 'xyzzy'; allowed: bench, compare,"),
+        (("xyzzy",), "unknown command 'xyzzy'; allowed: audit, bench, compare,"),
         (("train", "--dryrun"), "--dryrun"),
         (("--verbose",), "--verbose"),
         (("evaluate",), "MODEL"),

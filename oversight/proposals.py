@@ -112,7 +112,7 @@ class Proposals:
         """The same states with other actions proposed, on this occasion or on another."""
         other = Proposals(
             self.lanes, action, self.episode, self.step, self._memory,
-            self.tolerance, self._truth, self._estimate, lambda _: self._policy_step,
+            self.tolerance, self._truth, self._estimate, self._same_step,
         )  # fmt: skip
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
         other.rated = self.rated
@@ -128,12 +128,17 @@ class Proposals:
             return self
         other = Proposals(
             self.lanes, self.action, self.episode, self.step, self._memory,
-            self.tolerance, None, estimate, lambda _: self._policy_step,
+            self.tolerance, None, estimate, self._same_step,
         )  # fmt: skip
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
         other.rated = self.rated
         other.occasion, other.source = self.occasion, self.shown
         return other
+
+    @property
+    def _same_step(self) -> Callable[[Actions], PolicyStep] | None:
+        """What tells other proposals in the same states what the policy knew; None: nobody can."""
+        return None if self._policy is None else lambda _: self._policy_step
 
     @property
     def clock(self) -> int:

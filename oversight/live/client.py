@@ -217,9 +217,8 @@ class TrainerClient:
 
     def control(self, known: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """What people have set, as soon as it is another than is known; and that the run lives."""
-        path = f"{self._path}/beat"
-        found: dict[str, Any] = self._living(
-            lambda: self.connection.call("POST", path, dict(known), wait=seconds)
+        found: dict[str, Any] = self.connection.call(
+            "POST", f"{self._path}/beat", dict(known), wait=seconds
         )
         return found
 

@@ -12,7 +12,7 @@ from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.session import Control
 
 #: Seconds for which one question after what was set waits, and between two that failed.
-_BEAT_SECONDS, _REST_SECONDS = 5.0, 0.5
+_BEAT_SECONDS, _REST_SECONDS = 3.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -81,23 +81,28 @@ class Line:
 
     def _beat(self) -> None:
         """Says that the trainer lives, and learns at once what was set."""
-        while not self._over.is_set():
+        while not self._over.is_set() and not self._control.stopped:
             try:
                 self.learned(self._beating.control(self._control.as_dict(), _BEAT_SECONDS))
+            except Refused as refused:
+                if refused.details.get("stopped"):
+                    self.learned({"control": {**self._control.as_dict(), "stopped": True}})
+                self._over.wait(_REST_SECONDS)  # given up: the run's next call opens it again
             except (LoopLabError, RuntimeError):
-                self._over.wait(_REST_SECONDS)  # the run's own calls will tell
-            if self._control.stopped:
-                return
+                self._over.wait(_REST_SECONDS)
+        self._beating.connection.close()
 
     def end(self) -> None:
         """Says that the run is over, and hangs up."""
+        self._over.set()
+        self.client.end()  # which also ends the other thread's question
         self.hang_up()
-        self.client.end()
-        self.client.connection.close()
 
     def hang_up(self) -> None:
         """Stops holding the session; the service gives it up after a while."""
         self._over.set()
+        self._thread.join()
+        self.client.connection.close()
 
 
 def persist(call: Callable[[], Any], again: Callable[[], None], *codes: str) -> Any:

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from looplab.oversight.live.desk import Said, Shown, digest_text
 from looplab.oversight.live.refusal import Refused
@@ -18,6 +18,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$"
 BATCH = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 MAX_LANES, MAX_ACTIONS, MAX_BATCH = 256, 4096, 1000
 _MAX_SHOWN = 200_000
+_DEEPEST = 32
 _PNG = b"\x89PNG\r\n\x1a\n"
 #: Whole numbers that any database holds.
 _MOST = 2**53
@@ -30,9 +31,35 @@ Action = int | list[Number] | Label
 
 
 class Message(BaseModel):
-    """What comes in: no key too many, no number that is none."""
+    """What comes in: no key too many, no number that is none, no text that cannot be kept."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keepable(cls, given: Any) -> Any:
+        _check_keepable(given, 0)
+        return given
+
+
+def _check_keepable(value: Any, depth: int) -> None:
+    """Refuses text that no database and no encoding takes, and values without end.
+
+    Raises:
+        ValueError: naming what cannot be kept.
+    """
+    if depth > _DEEPEST:
+        raise ValueError(f"values may be nested {_DEEPEST} times")
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("text may hold neither NUL nor half of a surrogate pair")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_keepable(key, depth + 1)
+            _check_keepable(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_keepable(item, depth + 1)
 
 
 class ActionsIn(Message):

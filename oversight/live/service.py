@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from looplab import __version__
+from looplab.envs.errors import UsageError
 from looplab.oversight.live.desk import Desk
 from looplab.oversight.live.guard import ANYBODY, Buckets, Guard, allowed, roles_of
 from looplab.oversight.live.refusal import Refused
@@ -46,6 +47,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = ()) -> FastAPI:
     for part in PARTS:
         app.include_router(part.router)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(UsageError, _unusable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _unroutable)
 
@@ -91,6 +93,10 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         await _log(request, error)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return JSONResponse(error.as_dict(), error.status, headers)
+
+
+async def _unusable(request: Request, error: Exception) -> JSONResponse:
+    return await _refused(request, Refused("invalid", str(error)))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

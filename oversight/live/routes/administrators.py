@@ -6,10 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import select
 
-from looplab.envs.errors import UsageError
 from looplab.oversight.live.guard import allowed
 from looplab.oversight.live.messages import ControlIn, PersonIn, SettingsIn, TokenIn
-from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.routes.common import (
     PROBLEMS,
     RULING,
@@ -46,10 +44,7 @@ async def settings(desk: AtDesk) -> dict[str, Any]:
 @allowed(*RULING)
 async def change_settings(body: SettingsIn, desk: AtDesk, caller: Caller) -> dict[str, Any]:
     """Changes them; requests that are open keep theirs."""
-    try:
-        return (await desk.change_settings(body.changes(), by=caller.id)).as_dict()
-    except UsageError as error:
-        raise Refused("invalid", str(error)) from None
+    return (await desk.change_settings(body.changes(), by=caller.id)).as_dict()
 
 
 @router.get("/people")

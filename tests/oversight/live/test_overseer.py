@@ -30,6 +30,7 @@ from looplab.oversight.live.controlled import Controlled
 from looplab.oversight.live.journal import JournalEnds
 from looplab.oversight.live.line import LiveRun
 from looplab.oversight.live.overseer import LiveOverseer
+from looplab.oversight.protocols.feedback import UNRATED
 from looplab.oversight.types import Stopped
 from tests.oversight.live.conftest import Robot, Service, say
 
@@ -104,7 +105,7 @@ def test_each_verdict_ends_in_its_executed_action_and_in_both_ledgers(
     live = LiveOverseer(session=session, patience=20)
     env = Overseen(gym.make("looplab/LavaShortcut-v0"), Gate(overseer=live, fallback=Hold()))
     env.reset(seed=0)
-    names = list(LavaShortcut.ACTIONS)
+    names = list(LavaShortcut(1).ACTIONS)
     with Robot(seat.person(tier=1), policy, session):
         _, reward, terminated, truncated, info = env.step(1)
     told = info["oversight"]
@@ -138,7 +139,7 @@ def test_what_is_shown_can_be_reviewed(seat: Service) -> None:
     for show_risk in (True, False):
         session = f"shown-{show_risk}"
         live = LiveOverseer(session=session, show_risk=show_risk, patience=20)
-        gate = Gate(trigger=RiskAbove(0.0, source="exact"), overseer=live)
+        gate = Gate(trigger=RiskAbove(0.01, source="exact"), overseer=live)
         with Robot(seat.person(), look, session):
             play(Engine(lava(), gate), proposals(STEPS))
         live.close()
@@ -146,11 +147,11 @@ def test_what_is_shown_can_be_reviewed(seat: Service) -> None:
     without = [one for one in seen if one["session"] == "shown-False"]
     assert len(with_risk) == len(without) > 0
     first = with_risk[-1]["shown"]
-    assert first["name"] in LavaShortcut.ACTIONS
+    assert first["name"] in LavaShortcut(1).ACTIONS
     assert first["risks"]["exact"] > 0
     assert "exact" in first["because"]
     assert first["score"] > first["threshold"]
-    assert first["history"][-1]["executed"] in LavaShortcut.ACTIONS
+    assert first["history"][-1]["executed"] in LavaShortcut(1).ACTIONS
     assert with_risk[-1]["picture"]
     for one in without:
         assert not {"risks", "score", "threshold"} & set(one["shown"])
@@ -187,9 +188,12 @@ def test_feedback_asks_for_ratings_of_what_runs(seat: Service) -> None:
 
     engine = Engine(lava(1), Feedback(overseer=live))
     with Robot(seat.person(), rate, "rated"):
-        ratings = [float(engine.step(row).decision.rating[0]) for row in proposals(3, 1)]
+        told = []
+        for row in proposals(3, 1):
+            decision = engine.step(row).decision
+            told.append((decision.rating[0], decision.reasons.texts[decision.reason[0]]))
     live.close()
-    np.testing.assert_array_equal(ratings, [1.0, np.nan, -0.5])
+    assert told == [(1.0, "approve"), (0.0, UNRATED), (-0.5, "reject")]
     assert engine.totals["reviews"] == 3
 
 
@@ -201,7 +205,10 @@ def test_on_the_loop_a_veto_stops_the_step_that_is_shown(seat: Service) -> None:
 
     def watch() -> None:
         """Lets the first step run, stops the second, and lets the third run fast."""
-        while owner.connection.call("GET", "/api/sessions/watched")["clock"] is None:
+        while not any(
+            one["id"] == "watched" and one["clock"] is not None
+            for one in owner.connection.call("GET", "/api/sessions")
+        ):
             time.sleep(0.01)
         owner.connection.call("PUT", "/api/sessions/watched/speed", {"speed": 0.5})
         first = owner.connection.call("GET", "/api/sessions/watched/frame")["clock"]
@@ -214,9 +221,6 @@ def test_on_the_loop_a_veto_stops_the_step_that_is_shown(seat: Service) -> None:
     import threading
 
     watcher = threading.Thread(target=watch)
-    owner_waits = threading.Thread(target=lambda: None)
-    owner_waits.start()
-    owner_waits.join()
     watcher.start()
     told = play(engine, actions)
     watcher.join()
@@ -235,10 +239,12 @@ def test_the_kill_switch_stops_every_lane_before_anything_else_runs(seat: Servic
     protocol = Controlled({"in_the_loop": Gate(overseer=live)}, live)
     engine = Engine(lava(), protocol)
     owner = seat.owner()
+    stopped: list[None] = []
 
     def stop(request: dict[str, Any]) -> dict[str, Any] | None:
         if request["shown"]["step"] == 2:
-            owner.stop("killed")
+            if not stopped:
+                stopped.append(owner.stop("killed"))
             return None
         return {"verdict": "approve"}
 
@@ -252,7 +258,7 @@ def test_the_kill_switch_stops_every_lane_before_anything_else_runs(seat: Servic
             engine.step(actions[3])
     live.close()
     owner.connection.close()
-    assert engine.totals["halts" if "halts" in engine.totals else "interventions"] >= LANES
+    assert engine.totals["interventions"] == LANES
 
 
 def test_a_pause_holds_a_run_that_asks_nobody(seat: Service) -> None:

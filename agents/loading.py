@@ -8,7 +8,6 @@ and a stock policy of that shape is filled in.
 import json
 import math
 import re
-import shutil
 import warnings
 import zipfile
 from pathlib import Path
@@ -27,8 +26,6 @@ from looplab.envs.errors import UsageError
 
 _WEIGHTS = "policy.pth"
 _DATA = "data"
-#: What a run began from, in its folder.
-START_FILE = "start.zip"
 #: A parameter that tells the family, and where its policy's hidden layers are.
 _FAMILIES: tuple[tuple[str, type[BaseAlgorithm], str, str | None], ...] = (
     ("q_net.q_net.0.weight", DQN, r"q_net\.q_net\.(\d+)\.weight", None),
@@ -94,14 +91,13 @@ def load(path: Path, venv: Any, trust: bool = False) -> BaseAlgorithm:
     return _filled(path, kind, weights, data, policy_layers, value_layers, venv)
 
 
-def begin_from(path: str | Path | None, model: BaseAlgorithm, venv: Any, folder: Path) -> None:
-    """Lets a model begin from another's weights, and keeps a copy of them.
+def begin_from(path: str | Path | None, model: BaseAlgorithm, venv: Any) -> None:
+    """Lets a model begin from another's weights.
 
     Args:
         path: that model's file; None: it begins anew.
         model: is filled in; it must be of the same kind and shape.
         venv: environment of both.
-        folder: where ``start.zip`` is kept.
 
     Raises:
         UsageError: if the file is no such model, or of another kind or shape.
@@ -116,7 +112,6 @@ def begin_from(path: str | Path | None, model: BaseAlgorithm, venv: Any, folder:
         model.policy.load_state_dict(start.policy.state_dict())
     except RuntimeError as error:
         raise UsageError(f"start_from: {path} has other networks: {_one_line(error)}") from error
-    shutil.copyfile(path, folder / START_FILE)
 
 
 def _one_line(error: Exception) -> str:

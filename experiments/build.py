@@ -11,6 +11,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
+from looplab.agents.loading import begin_from
 from looplab.agents.sb3 import Agent
 from looplab.envs.core import Lanes
 from looplab.envs.errors import LoopLabError, UsageError, unknown
@@ -182,6 +183,7 @@ def check(config: Mapping[str, Any]) -> None:
     seeds = Seeds.of(config["seed"])
     venv = oversee(task, built, seeds.environment)
     try:
-        built.agent.build(venv, seeds.policy)
+        model = built.agent.build(venv, seeds.policy)
+        begin_from(config.get("start_from"), model, venv)
     finally:
         venv.close()

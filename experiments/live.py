@@ -15,9 +15,8 @@ from typing import Any
 import pandas as pd
 
 from looplab.envs.errors import LoopLabError, UsageError, whole
-from looplab.experiments.build import make
 from looplab.experiments.collecting import EPISODES_FILE
-from looplab.experiments.compare import RESULTS
+from looplab.experiments.compare import RESULTS, check_cells
 from looplab.experiments.evaluate import summarise
 from looplab.experiments.live_seat import REGIMES
 from looplab.experiments.overrides import plan
@@ -132,6 +131,7 @@ def live(words: Sequence[str], say: Callable[[str], None]) -> Path:
     if is_finished(folder):
         say(f"this session is finished already: {folder}; another seed= begins a new one")
         return folder
+    check_cells(found)
     check_writable(folder, 1)
     with locked(folder.parent), _service(own, say) as service:
         os.environ.update(service)
@@ -250,9 +250,3 @@ def _started(process: "subprocess.Popen[str]") -> tuple[dict[str, str], str]:
         if line.startswith(_OPEN):
             return tokens, line.strip()
     raise LoopLabError(f"the service did not start within {_START_SECONDS:g} s")
-
-
-def check_live(config: Mapping[str, Any]) -> None:
-    """Builds the protocols that a session can be switched to, before anything starts."""
-    for protocol in (config.get(REGIMES) or {}).values():
-        make(protocol)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import KVWriter, configure
 
-from looplab.agents.loading import START_FILE, begin_from
+from looplab.agents.loading import begin_from
 from looplab.agents.sb3 import save, train
 from looplab.envs.core import Lanes
 from looplab.experiments.build import Parts, Seeds, lanes, oversee, parts
@@ -30,6 +31,8 @@ from looplab.oversight.types import Stopped
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 TRAIN = "train"
+#: The model that a run began from, in its folder.
+START_FILE = "start.zip"
 CELL_COLUMNS = ("env", "regime", "algo")
 
 
@@ -153,7 +156,10 @@ def _train(
     venv = oversee(task, built, seeds.environment, ledger=Ledger(folder, fraction=fraction))
     model = built.agent.build(venv, seeds.policy)
     start = config.get("start_from")
-    begin_from(replayed / START_FILE if replayed and start else start, model, venv, folder)
+    if start is not None:
+        file = Path(start) if replayed is None else replayed / START_FILE
+        begin_from(file, model, venv)
+        shutil.copyfile(file, folder / START_FILE)
     logger = configure(str(folder / "tensorboard"), ["tensorboard"])
     logger.output_formats += [] if curves is None else [curves]
     model.set_logger(logger)

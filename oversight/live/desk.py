@@ -104,6 +104,8 @@ class Desk:
         self._news: dict[str, asyncio.Event] = {}
         self._told: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._shown: dict[str, Shown] = {}
+        #: Requests that have left memory, and not yet reached the disk.
+        self._leaving: set[str] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._earlier = asyncio.Event()
         self.people = People(store.read(select(PEOPLE)), store.read(select(TOKENS)))
@@ -187,11 +189,14 @@ class Desk:
             Refused: if they cannot be written.
         """
         released = self.queue.take_released()
+        leaving = {review.id for _, _, reviews in released for review in reviews}
+        self._leaving |= leaving
         change = Change(events, [s.row for s in shown], [t.row for t in texts], erased)
         if events or change.contexts or change.texts or erased:
             try:
                 await asyncio.wrap_future(self.store.append(change))
             finally:
+                self._leaving -= leaving
                 if self.store.failure is not None:
                     self.on_failure(self.store.failure)
         for session, batch, reviews in released:
@@ -521,6 +526,9 @@ class Desk:
         return await asyncio.to_thread(self.store.read, statement)
 
     async def _rows(self, requests: Sequence[str]) -> list[Mapping[str, Any]]:
+        """Requests that are held no more, as they stand on disk, once they are there."""
+        if self._leaving.intersection(requests):
+            await asyncio.wrap_future(self.store.append(Change([])))
         return await self.read(select(REQUESTS).where(REQUESTS.c.id.in_(requests)))
 
     async def shown(self, digest: str) -> Shown:

@@ -25,7 +25,7 @@ from looplab.oversight.live.places import (
 from looplab.oversight.live.roles import ADMIN, TRAINER
 from looplab.oversight.live.service import application
 from looplab.oversight.live.settings import Settings
-from looplab.oversight.live.store import Store
+from looplab.oversight.live.store import Store, connect
 from looplab.oversight.live.tables import PEOPLE, TEXTS
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -72,6 +72,8 @@ def open_desk(db: str = "") -> Desk:
         UsageError: if it cannot be used.
     """
     place = home()
+    if db:
+        connect(db).dispose()  # refuses what is none before anything is made
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = key_from(place / KEY_FILE)
     return Desk(Store(db or default_database(), key, place / ANCHORS), key)

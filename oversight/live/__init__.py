@@ -1,0 +1,1 @@
+"""People in the loop, on the loop and in the classroom, in a browser or a terminal."""

@@ -1,0 +1,41 @@
+"""What the pages of teacher and students are made of."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
+
+from looplab.envs.errors import UsageError
+
+#: Properties of a button that is not the main one.
+OUTLINE = "outline no-caps"
+
+
+def head() -> None:
+    """Style and script of the stage, and the language, in the page's head."""
+    ui.add_head_html('<link rel="stylesheet" href="/classroom/stage.css">')
+    ui.add_head_html('<script src="/classroom/stage.js"></script>')
+
+
+def text(tag: str, words: str) -> Any:
+    """An element of plain text."""
+    return TextElement(tag=tag, text=words)
+
+
+def script(call: str, *values: Any) -> str:
+    """A call of a function of the stage with plain values."""
+    return f"LoopLabStage.{call}({', '.join(json.dumps(value) for value in values)})"
+
+
+def guarded(act: Callable[..., Any]) -> Callable[..., None]:
+    """The same, with what a person did wrong told in a notice."""
+
+    def tries(*given: Any) -> None:
+        try:
+            act(*given)
+        except UsageError as error:
+            ui.notify(str(error), type="warning")
+
+    return tries

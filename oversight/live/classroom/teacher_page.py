@@ -1,0 +1,272 @@
+"""The page of a lesson: a thin client of ``Lesson`` that draws it and passes on what is pressed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from looplab.envs.errors import UsageError
+from looplab.oversight.live.classroom.lesson import (
+    ALONE,
+    IN_THE_LOOP,
+    ON_THE_LOOP,
+    SPEEDS,
+    TITLES,
+    Lesson,
+)
+from looplab.oversight.live.classroom.page_parts import OUTLINE, guarded, head, script, text
+from looplab.oversight.live.classroom.seat import CLASS, SIMULATED, VISITOR
+from looplab.oversight.live.classroom.settings import SLIDERS
+from looplab.oversight.types import brief
+
+#: Seconds between two pictures, and pictures between two drawings of the charts.
+PICTURE_SECONDS, CHART_EVERY = 0.1, 5
+#: Largest seed that the page takes.
+MOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How students join.
+
+    Attributes:
+        link: what they open.
+        open: whether the server can be reached from other machines.
+    """
+
+    link: str
+    open: bool
+
+
+class TeacherPage:
+    """One browser's view of the lesson.
+
+    Args:
+        lesson: what is shown.
+        joining: how students join.
+    """
+
+    def __init__(self, lesson: Lesson, joining: Joining) -> None:
+        self._lesson, self._joining = lesson, joining
+        self._drawn = -1
+        self._pictures = 0
+        head()
+        with ui.element("main").classes("lesson"):
+            self._top()
+            self._stage()
+            with ui.element("div").classes("panels"):
+                self._sliders()
+                self._seats()
+                self._class()
+        about = {"actions": lesson.task.actions, "violation": lesson.task.violation}
+        ui.run_javascript(
+            f"{script('mount', 'stage', about, TITLES)}; LoopLabStage.keys(emitEvent)"
+        )
+        ui.on("looplab", lambda event: self._key(event.args))
+        ui.timer(PICTURE_SECONDS, self._draw)
+
+    def _top(self) -> None:
+        lesson = self._lesson
+        with ui.element("div").classes("bar"):
+            text("h1", "In the loop, on the loop, or alone?")
+            dark = ui.dark_mode(None)
+
+            def turn() -> None:
+                dark.set_value(not dark.value)
+                theme = "dark" if dark.value else "light"
+                ui.run_javascript(f"document.documentElement.dataset.theme = '{theme}'")
+
+            ui.button("Dark / light", on_click=turn).props(f"{OUTLINE} dense").style(
+                "margin-left: auto"
+            )
+        text("p", f"{lesson.task.story} A violation is {lesson.task.violation}.")
+        with ui.element("div").classes("bar"):
+            self._play = ui.button("Play", on_click=self._toggle_play).props("no-caps unelevated")
+            self._play.style("min-width: 6rem")
+            ui.button("Step", on_click=lesson.step).props(OUTLINE)
+            speeds = {speed: f"{speed} steps/s" for speed in SPEEDS}
+            self._speed = ui.select(
+                speeds, value=lesson.speed, label="Speed",
+                on_change=lambda event: lesson.set_speed(event.value),
+            ).props("dense outlined options-dense").style("min-width: 8rem")  # fmt: skip
+            self._seed = ui.number("Seed", value=lesson.seed, min=0, max=MOST_SEED, precision=0)
+            self._seed.props("dense outlined").style("width: 7rem")
+            ui.button("Restart", on_click=guarded(self._restart)).props(OUTLINE)
+            self._home = ui.switch("Send the humans home", on_change=self._send_home)
+            self._alone = text("span", "Nobody oversees, nobody learns").classes("home")
+        with ui.element("div").classes("bar"):
+            self._clock = text("strong", "0:00").style("min-width: 9rem")
+            self._news = text("span", "").classes("news").props('role=status aria-live="polite"')
+
+    def _stage(self) -> None:
+        ui.html('<div id="stage"></div>', sanitize=False)
+
+    def _sliders(self) -> None:
+        lesson = self._lesson
+        self._values: dict[str, Any] = {}
+        self._moved: dict[str, Any] = {}
+        with ui.element("section").classes("panel").props('aria-label="Settings"'):
+            text("h2", "The simulated human")
+            for name, slider in SLIDERS.items():
+                value = getattr(lesson.settings, name)
+                with ui.element("div").classes("bar").style("margin: .5rem 0 0"):
+                    text("h3", slider.label)
+                    self._values[name] = text("strong", slider.text(value)).style(
+                        "margin-left: auto"
+                    )
+                moved = ui.slider(min=slider.low, max=slider.high, step=slider.step, value=value)
+                moved.props(f'aria-label="{slider.label}"').style("padding: 0 .6rem")
+                moved.on_value_change(
+                    lambda event, name=name: guarded(lesson.set)(name, event.value)
+                )
+                self._moved[name] = moved
+                text("p", slider.explains).classes("soft")
+
+    def _seats(self) -> None:
+        lesson = self._lesson
+        with ui.element("section").classes("panel").props('aria-label="Your seat"'):
+            text("h2", "Take the human's seat")
+            self._occupants: dict[str, Any] = {}
+            seats = {SIMULATED: "Simulated human", VISITOR: "You", CLASS: "The class"}
+            text("h3", "In the loop").style("margin-top: .5rem")
+            self._occupant(IN_THE_LOOP, seats)
+            with ui.element("div").classes("bar"):
+                self._answers = [
+                    ui.button(label, on_click=lambda _, ok=ok: lesson.answer(ok)).props(OUTLINE)
+                    for label, ok in (("Approve (A)", True), ("Reject (R)", False))
+                ]
+            self._asked = text("p", "").style("min-height: 1.5em")
+            text("h3", "On the loop")
+            self._occupant(ON_THE_LOOP, {name: seats[name] for name in (SIMULATED, VISITOR)})
+            with ui.element("div").classes("bar"):
+                self._veto = ui.button("VETO (space)", on_click=lesson.veto)
+                self._veto.props("no-caps unelevated color=deep-orange-10")
+                self._vetoed = text("span", "")
+            text("h3", "Compared on the same proposals")
+            ui.html('<div class="scroll" id="score"></div>', sanitize=False)
+
+    def _occupant(self, lane: str, options: dict[str, str]) -> None:
+        lesson = self._lesson
+        chosen = ui.radio(
+            options, value=lesson.seats[lane].occupant,
+            on_change=lambda event: guarded(self._sit)(lane, event.value),
+        ).props(f'inline dense aria-label="Who sits {TITLES[lane].lower()}"')  # fmt: skip
+        self._occupants[lane] = chosen
+
+    def _class(self) -> None:
+        joining, ballot = self._joining, self._lesson.ballot
+        with ui.element("section").classes("panel").props('aria-label="The class"'):
+            text("h2", "The class votes")
+            text("p", "Students open the link, type the code, and vote on every proposal that "
+                  "waits in the loop. The majority decides; a tie refuses.")  # fmt: skip
+            text("p", joining.link).style("font-weight: 600; overflow-wrap: anywhere")
+            with ui.element("p"):
+                text("span", "Code ")
+                text("strong", ballot.code).style("font-size: 1.6rem; letter-spacing: .15em")
+            if not joining.open:
+                text("p", "Only this machine can open it. For phones: looplab demo host=0.0.0.0")
+            self._votes = text("p", "").style("font-weight: 600; min-height: 1.5em")
+            self._names = text("p", "").classes("soft").style("overflow-wrap: anywhere")
+
+    # What people press.
+
+    def _toggle_play(self) -> None:
+        lesson = self._lesson
+        if lesson.playing:
+            lesson.pause()
+        else:
+            lesson.play()
+
+    def _restart(self) -> None:
+        value = self._seed.value
+        if value is None or value != int(value):
+            raise UsageError(f"The seed must be a whole number, not {brief(value)}.")
+        self._lesson.restart(int(value))
+
+    def _send_home(self, event: Any) -> None:
+        if event.value:
+            self._lesson.send_home()
+        else:
+            self._lesson.call_back()
+
+    def _sit(self, lane: str, occupant: str) -> None:
+        if occupant != self._lesson.seats[lane].occupant:
+            self._lesson.sit(lane, occupant)
+
+    def _key(self, pressed: object) -> None:
+        lesson = self._lesson
+        acts: dict[object, Callable[[], Any]] = {
+            "veto": lesson.veto,
+            "approve": lambda: lesson.answer(True),
+            "reject": lambda: lesson.answer(False),
+        }
+        if isinstance(pressed, str) and pressed in acts:
+            acts[pressed]()
+
+    # What is shown.
+
+    def _draw(self) -> None:
+        lesson = self._lesson
+        self._votes_shown()
+        if lesson.version == self._drawn:
+            return
+        begins = self._drawn < 0
+        self._drawn = lesson.version
+        shown = lesson.shown()
+        calls = [script("show", shown)]
+        self._pictures += 1
+        if begins or not lesson.playing or self._pictures % CHART_EVERY == 0:
+            calls.append(script("chart", lesson.courses()))
+        ui.run_javascript(";".join(calls))
+        self._texts(shown)
+
+    def _texts(self, shown: dict[str, Any]) -> None:
+        lesson, alone = self._lesson, shown["phase"] == ALONE
+        self._play.set_text("Pause" if shown["playing"] else "Play")
+        minutes, seconds = divmod(shown["clock"], 60)
+        slowed = f", slowed to {shown['pace']}/s" if shown["pace"] < shown["speed"] else ""
+        self._clock.text = f"{'alone ' if alone else ''}{minutes}:{seconds:02d}{slowed}"
+        self._news.text = shown["news"]
+        self._speed.value = shown["speed"]
+        self._home.value = alone
+        self._alone.classes(add="on" if alone else "", remove="" if alone else "on")
+        for name, moved in self._moved.items():
+            value = getattr(lesson.settings, name)
+            self._values[name].text = SLIDERS[name].text(value)
+            moved.value = value
+        for lane, chosen in self._occupants.items():
+            chosen.value = shown["seats"][lane]["occupant"]
+        self._seat_texts(shown["seats"], alone)
+
+    def _seat_texts(self, seats: dict[str, Any], alone: bool) -> None:
+        mine, watched = seats[IN_THE_LOOP], seats[ON_THE_LOOP]
+        sits = mine["occupant"] == VISITOR and not alone
+        for button in self._answers:
+            button.set_enabled(sits and mine["asked"])
+        if sits:
+            left = f"{mine['left']:.0f} s left"
+            self._asked.text = f"Your verdict? {left}" if mine["asked"] else "Nothing to judge yet."
+        else:
+            self._asked.text = ""
+        vetoes = watched["occupant"] == VISITOR and not alone
+        self._veto.set_enabled(vetoes)
+        self._vetoed.text = "Vetoed" if vetoes and watched["vetoed"] else ""
+
+    def _votes_shown(self) -> None:
+        ballot, seat = self._lesson.ballot, self._lesson.seats[IN_THE_LOOP]
+        present = ballot.present
+        joined = "nobody" if not present else f"{len(present)}"
+        said = f"Joined: {joined}."
+        if seat.occupant == CLASS:
+            yes, no = ballot.votes
+            if seat.question is not None:
+                said += f" Votes: {yes} approve, {no} reject; {seat.left:.0f} s left."
+            elif seat.last_votes is not None:
+                yes, no = seat.last_votes
+                said += f" Last vote: {yes} approve, {no} reject."
+        if said != self._votes.text:
+            self._votes.text = said
+        names = ", ".join(member.name for member in present)
+        if names != self._names.text:
+            self._names.text = names

@@ -373,8 +373,7 @@ def demo(overrides: tuple[str, ...], file: Path | None) -> None:
     if file is None:
         show(overrides, click.echo)
         return
-    command = shlex.join(["looplab", "demo", "--export", file.name, *overrides])
-    click.echo(f"recording: {export(overrides, file, command)}")
+    click.echo(f"recording: {export(overrides, file)}")
 
 
 @cli.command(epilog=BENCH_EXAMPLES)

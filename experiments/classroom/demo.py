@@ -1,5 +1,6 @@
 """The ``demo`` command: a lesson about oversight on one page, or as a recording."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,19 @@ import yaml
 
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError, unknown, whole
+from looplab.experiments.classroom.lesson_file import lesson_file
 from looplab.experiments.classroom.tasks import LEARNING, task
+from looplab.experiments.files import write_whole
 from looplab.experiments.overrides import plan
 from looplab.experiments.words import Word, parse
 from looplab.oversight.live.classroom.lesson import Lesson
+from looplab.oversight.live.classroom.recording import record
 from looplab.oversight.live.classroom.settings import SLIDERS, LessonSettings
 
 DEFAULT_ENV = "lava_shortcut"
 MOST_PORT = 65535
 EXTRA = "live"
+SUFFIXES = (".html", ".htm")
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,21 @@ def show(words: Sequence[str], say: Callable[[str], None]) -> None:
     serve(found.lesson, own["host"], own["port"], say, own["open"])
 
 
-def export(words: Sequence[str], file: Path, command: str) -> Path:
-    """Writes a recording of a lesson, one file that needs no server.
+def export(words: Sequence[str], file: Path) -> Path:
+    """Writes a recording of a lesson, one file that needs no server, whole or not at all.
 
     Args:
         words: as of ``show``.
-        file: where to write it.
-        command: the command line, for whoever wants to make it again.
+        file: where to write it; ends with .html.
+
+    Raises:
+        UsageError: before anything runs, for a wrong word or file.
     """
-    raise NotImplementedError
+    if file.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{file} must end with {' or '.join(SUFFIXES)}")
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; name a file in it")
+    found = asked(words)
+    made = record(found.lesson, found.own["steps"], found.own["alone_steps"])
+    command = shlex.join(["looplab", "demo", "--export", "lesson.html", *words])
+    return write_whole(file, lesson_file(made, command).encode())

@@ -9,9 +9,6 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from looplab.envs.errors import UsageError
 
-#: Properties of a button that is not the main one.
-OUTLINE = "outline no-caps"
-
 
 def head() -> None:
     """Style and script of the stage, and the language, in the page's head."""
@@ -22,6 +19,11 @@ def head() -> None:
 def text(tag: str, words: str) -> Any:
     """An element of plain text."""
     return TextElement(tag=tag, text=words)
+
+
+def button(label: str, act: Callable[[], Any], looks: str = "") -> Any:
+    """A button in the stage's own colours: ``main``, ``veto``, ``big``, or plain."""
+    return ui.button(label, on_click=lambda: act(), color=None).props("no-caps flat").classes(looks)
 
 
 def script(call: str, *values: Any) -> str:

@@ -9,7 +9,6 @@ import warnings
 import webbrowser
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from urllib.parse import urlencode
 
 import uvicorn
@@ -18,12 +17,12 @@ from nicegui import app as pages
 from nicegui import ui
 
 from looplab.envs.errors import UsageError
+from looplab.oversight.live.classroom.assets import STATIC
 from looplab.oversight.live.classroom.guard import MOST_BYTES, Guard, is_loopback
 from looplab.oversight.live.classroom.lesson import Lesson
 from looplab.oversight.live.classroom.student_page import StudentPage
 from looplab.oversight.live.classroom.teacher_page import Joining, TeacherPage
 
-STATIC = Path(__file__).parent / "static"
 #: Seconds between two moves of the lesson, and how much of them it may work.
 TICK_SECONDS, BUDGET_SECONDS = 0.05, 0.02
 #: Time that a tick may stand for at most, after a machine slept.

@@ -30,7 +30,8 @@ class Slider:
         """A value with its unit."""
         if self.unit == "%":
             return f"{value:.0%}".replace("%", " %")
-        return f"{value:g} {self.unit}".strip()
+        unit = self.unit.removesuffix("s") if value == 1 and self.unit == "steps" else self.unit
+        return f"{value:g} {unit}".strip()
 
 
 #: The sliders, by the names of the settings.

@@ -1,5 +1,6 @@
 """The page of a student: join with a name and the code, then vote on what waits in the loop."""
 
+from functools import partial
 from typing import Any
 
 from nicegui import app, ui
@@ -7,7 +8,7 @@ from nicegui import app, ui
 from looplab.envs.errors import UsageError
 from looplab.oversight.live.classroom.ballot import CODE_LENGTH, LONGEST_NAME, Member
 from looplab.oversight.live.classroom.lesson import IN_THE_LOOP, OVERSEEN, TITLES, Lesson
-from looplab.oversight.live.classroom.page_parts import head, script, text
+from looplab.oversight.live.classroom.page_parts import button, head, script, text
 from looplab.oversight.live.classroom.seat import CLASS
 
 PICTURE_SECONDS = 0.25
@@ -56,9 +57,7 @@ class StudentPage:
         self._code = ui.input("Code of the class", value=code[:CODE_LENGTH])
         self._code.props(f"outlined maxlength={CODE_LENGTH} autocapitalize=characters")
         self._code.style("width: 100%; margin: .5rem 0").on("keydown.enter", self._join)
-        ui.button("Join", on_click=self._join).props("no-caps unelevated size=lg").style(
-            "width: 100%"
-        )
+        button("Join", self._join, "main big").style("width: 100%")
         self._wrong = text("p", "").props("role=alert").style("min-height: 1.5em; font-weight: 600")
 
     def _join(self) -> None:
@@ -87,9 +86,7 @@ class StudentPage:
         with ui.element("div").classes("bar"):
             self._buttons: dict[bool, Any] = {}
             for label, approves in (("Approve", True), ("Reject", False)):
-                button = ui.button(label, on_click=lambda _, ok=approves: self._vote(ok))
-                button.props("no-caps outline size=xl").style("flex: 1 1 8rem")
-                self._buttons[approves] = button
+                self._buttons[approves] = button(label, partial(self._vote, approves), "big")
         ui.html('<div id="stage"></div>', sanitize=False)
 
     def _vote(self, approves: bool) -> None:
@@ -109,11 +106,11 @@ class StudentPage:
         if member is None:
             return
         self._says.text = self._state(member)
-        for approves, button in self._buttons.items():
-            button.set_enabled(self._open)
+        for approves, pressed in self._buttons.items():
+            pressed.set_enabled(self._open)
             chosen = self._open and member.vote is approves
-            button.props(remove="outline" if chosen else "unelevated")
-            button.props("unelevated" if chosen else "outline")
+            pressed.classes(add="chosen" if chosen else "", remove="" if chosen else "chosen")
+            pressed.props(f"aria-pressed={str(chosen).lower()}")
         if lesson.version != self._drawn:
             self._drawn = lesson.version
             shown = lesson.shown()
@@ -130,4 +127,4 @@ class StudentPage:
             return f"{member.name}, wait for the next risky proposal."
         wish = lesson.task.actions[lesson.runs[IN_THE_LOOP].shown()["proposed"]]
         voted = {None: "May it?", True: "You approve.", False: "You reject."}[member.vote]
-        return f"The agent wants to go {wish}. {voted} {seat.left:.0f} s left."
+        return f"The agent proposes: {wish}. {voted} {seat.left:.0f} s left."

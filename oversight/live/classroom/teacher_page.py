@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -15,7 +16,7 @@ from looplab.oversight.live.classroom.lesson import (
     TITLES,
     Lesson,
 )
-from looplab.oversight.live.classroom.page_parts import OUTLINE, guarded, head, script, text
+from looplab.oversight.live.classroom.page_parts import button, guarded, head, script, text
 from looplab.oversight.live.classroom.seat import CLASS, SIMULATED, VISITOR
 from looplab.oversight.live.classroom.settings import SLIDERS
 from looplab.oversight.types import brief
@@ -24,6 +25,9 @@ from looplab.oversight.types import brief
 PICTURE_SECONDS, CHART_EVERY = 0.1, 5
 #: Largest seed that the page takes.
 MOST_SEED = 2**31 - 1
+
+
+_OCCUPANTS = {SIMULATED: "Simulated human", VISITOR: "You", CLASS: "The class"}
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,17 @@ class TeacherPage:
         self._lesson, self._joining = lesson, joining
         self._drawn = -1
         self._pictures = 0
+        self._occupants: dict[str, Any] = {}
         head()
         with ui.element("main").classes("lesson"):
             self._top()
-            self._stage()
-            with ui.element("div").classes("panels"):
+            with ui.element("div").classes("board"):
+                _place("stage").classes("flat")
                 self._sliders()
-                self._seats()
-                self._class()
+                self._gate_seat()
+                self._veto_seat()
+            _place("stage-charts")
+            self._class()
         about = {"actions": lesson.task.actions, "violation": lesson.task.violation}
         ui.run_javascript(
             f"{script('mount', 'stage', about, TITLES)}; LoopLabStage.keys(emitEvent)"
@@ -77,14 +84,11 @@ class TeacherPage:
                 theme = "dark" if dark.value else "light"
                 ui.run_javascript(f"document.documentElement.dataset.theme = '{theme}'")
 
-            ui.button("Dark / light", on_click=turn).props(f"{OUTLINE} dense").style(
-                "margin-left: auto"
-            )
+            button("Dark / light", turn).style("margin-left: auto")
         text("p", f"{lesson.task.story} A violation is {lesson.task.violation}.")
         with ui.element("div").classes("bar"):
-            self._play = ui.button("Play", on_click=self._toggle_play).props("no-caps unelevated")
-            self._play.style("min-width: 6rem")
-            ui.button("Step", on_click=lesson.step).props(OUTLINE)
+            self._play = button("Play", self._toggle_play, "main")
+            button("Step", lesson.step)
             speeds = {speed: f"{speed} steps/s" for speed in SPEEDS}
             self._speed = ui.select(
                 speeds, value=lesson.speed, label="Speed",
@@ -92,21 +96,18 @@ class TeacherPage:
             ).props("dense outlined options-dense").style("min-width: 8rem")  # fmt: skip
             self._seed = ui.number("Seed", value=lesson.seed, min=0, max=MOST_SEED, precision=0)
             self._seed.props("dense outlined").style("width: 7rem")
-            ui.button("Restart", on_click=guarded(self._restart)).props(OUTLINE)
+            button("Restart", guarded(self._restart))
             self._home = ui.switch("Send the humans home", on_change=self._send_home)
             self._alone = text("span", "Nobody oversees, nobody learns").classes("home")
         with ui.element("div").classes("bar"):
-            self._clock = text("strong", "0:00").style("min-width: 9rem")
+            self._clock = text("strong", "Clock 0:00").style("min-width: 7rem")
             self._news = text("span", "").classes("news").props('role=status aria-live="polite"')
-
-    def _stage(self) -> None:
-        ui.html('<div id="stage"></div>', sanitize=False)
 
     def _sliders(self) -> None:
         lesson = self._lesson
         self._values: dict[str, Any] = {}
         self._moved: dict[str, Any] = {}
-        with ui.element("section").classes("panel").props('aria-label="Settings"'):
+        with ui.element("section").classes("panel sliders").props('aria-label="Settings"'):
             text("h2", "The simulated human")
             for name, slider in SLIDERS.items():
                 value = getattr(lesson.settings, name)
@@ -123,28 +124,33 @@ class TeacherPage:
                 self._moved[name] = moved
                 text("p", slider.explains).classes("soft")
 
-    def _seats(self) -> None:
+    def _gate_seat(self) -> None:
         lesson = self._lesson
-        with ui.element("section").classes("panel").props('aria-label="Your seat"'):
-            text("h2", "Take the human's seat")
-            self._occupants: dict[str, Any] = {}
-            seats = {SIMULATED: "Simulated human", VISITOR: "You", CLASS: "The class"}
-            text("h3", "In the loop").style("margin-top: .5rem")
-            self._occupant(IN_THE_LOOP, seats)
+        with self._seat(IN_THE_LOOP, "Who sits in the loop?"):
+            self._occupant(IN_THE_LOOP, _OCCUPANTS)
             with ui.element("div").classes("bar"):
                 self._answers = [
-                    ui.button(label, on_click=lambda _, ok=ok: lesson.answer(ok)).props(OUTLINE)
+                    button(label, partial(lesson.answer, ok))
                     for label, ok in (("Approve (A)", True), ("Reject (R)", False))
                 ]
             self._asked = text("p", "").style("min-height: 1.5em")
-            text("h3", "On the loop")
-            self._occupant(ON_THE_LOOP, {name: seats[name] for name in (SIMULATED, VISITOR)})
+            _place(f"score-{IN_THE_LOOP}")
+
+    def _veto_seat(self) -> None:
+        with self._seat(ON_THE_LOOP, "Who sits on the loop?"):
+            alone = {name: _OCCUPANTS[name] for name in (SIMULATED, VISITOR)}
+            self._occupant(ON_THE_LOOP, alone)
             with ui.element("div").classes("bar"):
-                self._veto = ui.button("VETO (space)", on_click=lesson.veto)
-                self._veto.props("no-caps unelevated color=deep-orange-10")
-                self._vetoed = text("span", "")
-            text("h3", "Compared on the same proposals")
-            ui.html('<div class="scroll" id="score"></div>', sanitize=False)
+                self._veto = button("VETO (space)", self._lesson.veto, "veto")
+            self._vetoed = text("p", "").style("min-height: 1.5em")
+            _place(f"score-{ON_THE_LOOP}")
+
+    @staticmethod
+    def _seat(lane: str, title: str) -> Any:
+        panel = ui.element("section").classes(f"panel seat-{lane}").props(f'aria-label="{title}"')
+        with panel:
+            text("h2", title)
+        return panel
 
     def _occupant(self, lane: str, options: dict[str, str]) -> None:
         lesson = self._lesson
@@ -156,7 +162,8 @@ class TeacherPage:
 
     def _class(self) -> None:
         joining, ballot = self._joining, self._lesson.ballot
-        with ui.element("section").classes("panel").props('aria-label="The class"'):
+        panel = ui.element("section").classes("panel").style("margin-top: .75rem")
+        with panel.props('aria-label="The class"'):
             text("h2", "The class votes")
             text("p", "Students open the link, type the code, and vote on every proposal that "
                   "waits in the loop. The majority decides; a tie refuses.")  # fmt: skip
@@ -226,7 +233,8 @@ class TeacherPage:
         self._play.set_text("Pause" if shown["playing"] else "Play")
         minutes, seconds = divmod(shown["clock"], 60)
         slowed = f", slowed to {shown['pace']}/s" if shown["pace"] < shown["speed"] else ""
-        self._clock.text = f"{'alone ' if alone else ''}{minutes}:{seconds:02d}{slowed}"
+        whose = "Alone for" if alone else "Clock"
+        self._clock.text = f"{whose} {minutes}:{seconds:02d}{slowed}"
         self._news.text = shown["news"]
         self._speed.value = shown["speed"]
         self._home.value = alone
@@ -242,8 +250,8 @@ class TeacherPage:
     def _seat_texts(self, seats: dict[str, Any], alone: bool) -> None:
         mine, watched = seats[IN_THE_LOOP], seats[ON_THE_LOOP]
         sits = mine["occupant"] == VISITOR and not alone
-        for button in self._answers:
-            button.set_enabled(sits and mine["asked"])
+        for pressed in self._answers:
+            pressed.set_enabled(sits and mine["asked"])
         if sits:
             left = f"{mine['left']:.0f} s left"
             self._asked.text = f"Your verdict? {left}" if mine["asked"] else "Nothing to judge yet."
@@ -251,7 +259,10 @@ class TeacherPage:
             self._asked.text = ""
         vetoes = watched["occupant"] == VISITOR and not alone
         self._veto.set_enabled(vetoes)
-        self._vetoed.text = "Vetoed" if vetoes and watched["vetoed"] else ""
+        said = (
+            "Vetoed: you take over with the next step." if watched["vetoed"] else "Watch the arrow."
+        )
+        self._vetoed.text = said if vetoes else ""
 
     def _votes_shown(self) -> None:
         ballot, seat = self._lesson.ballot, self._lesson.seats[IN_THE_LOOP]
@@ -270,3 +281,8 @@ class TeacherPage:
         names = ", ".join(member.name for member in present)
         if names != self._names.text:
             self._names.text = names
+
+
+def _place(name: str) -> Any:
+    """An empty element with an id, for the stage to draw in."""
+    return ui.html(f'<div id="{name}"></div>', sanitize=False)

@@ -3,7 +3,7 @@
 "use strict";
 window.LoopLabStage = (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const CELL = 40;
+  const CELL = 40, EDGE = 10;
   const TURNS = { up: [-1, 0], down: [1, 0], left: [0, -1], right: [0, 1] };
   const REGIMES = {
     without: "The agent decides alone.",
@@ -65,7 +65,7 @@ window.LoopLabStage = (() => {
 
   function drawGrid(lane, rows) {
     const [high, wide] = [rows.length, rows[0].length];
-    lane.svg.setAttribute("viewBox", `-2 -2 ${wide * CELL + 4} ${high * CELL + 4}`);
+    lane.svg.setAttribute("viewBox", `${-EDGE} ${-EDGE} ${wide * CELL + 2 * EDGE} ${high * CELL + 2 * EDGE}`);
     const stripes = make("pattern", { id: lane.pattern, width: 10, height: 10, patternUnits: "userSpaceOnUse",
       patternTransform: "rotate(45)" },
       make("rect", { width: 10, height: 10, fill: "var(--lava)" }),
@@ -140,7 +140,7 @@ window.LoopLabStage = (() => {
     }
   }
 
-  const W = 300, H = 160, LEFT = 8, RIGHT = 92, TOP = 10, BOTTOM = 20;
+  const W = 300, H = 160, LEFT = 8, RIGHT = 112, TOP = 10, BOTTOM = 20;
   function chartCard(name) {
     const svg = make("svg", { viewBox: `0 0 ${W} ${H}`, role: "img" });
     return { name, svg, figure: make("figure", {}, make("figcaption", {}, CHARTS[name]), svg) };
@@ -191,13 +191,11 @@ window.LoopLabStage = (() => {
     table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
   }
 
-  // How people in the seats compare with the simulated human, in the element with the id "score".
-  function showScores(seats) {
-    const root = document.getElementById("score");
-    if (!root) return;
-    const scored = Object.entries(seats).filter(([, seat]) => seat.score);
-    if (!scored.length) { root.replaceChildren(make("p", { class: "soft" }, "Nobody sits there yet.")); return; }
-    root.replaceChildren(...scored.map(([name, { occupant, score }]) => {
+  // How somebody in a seat compares with the simulated human, in the element "score-LANE".
+  function showScore(name, { occupant, score }) {
+      const root = document.getElementById(`score-${name}`);
+      if (!root) return;
+      if (!score) { root.replaceChildren(); return; }
       const { person, simulated, judged, unsafe } = score, safe = judged - unsafe;
       const time = (marks) => marks.mean_seconds === null ? "–" : `${number(marks.mean_seconds, 1)} s`;
       const rows = [["Misses", `${person.misses} of ${unsafe}`, `${simulated.misses} of ${unsafe}`],
@@ -207,15 +205,14 @@ window.LoopLabStage = (() => {
       const head = ["", who, "Simulated"].map((label) => make("th", { scope: "col" }, label));
       const agreed = score.agreement === null ? "no proposal judged yet"
         : `${number(100 * score.agreement)} % agreement on ${judged} proposals`;
-      return make("div", {}, make("p", {}, `${lanes.find((lane) => lane.name === name).title}: ${agreed}`),
+      root.replaceChildren(make("p", {}, `On the same proposals: ${agreed}`),
         make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map(
           ([label, ...cells]) => make("tr", {}, make("th", { scope: "row" }, label), ...cells.map((cell) => make("td", {}, cell)))))));
-    }));
   }
 
   // The keys of people in the seats: A and R in the loop, space on the loop. emit(type, what).
   function keys(emit) {
-    const typing = (event) => event.target.closest("input, textarea, select, [role=slider], [role=radio]");
+    const typing = (event) => event.target.closest("input, textarea, select, [role=slider], [role=radio]:not([aria-checked=true])");
     const vetoes = (event) => event.key === " " && seated.on_the_loop === "visitor" && !typing(event);
     document.addEventListener("keydown", (event) => {
       if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || typing(event)) return;
@@ -227,7 +224,7 @@ window.LoopLabStage = (() => {
     document.addEventListener("keyup", (event) => { if (vetoes(event)) event.preventDefault(); }, true);
   }
 
-  // Builds the stage in the element of an id: the lanes that are named, and charts if there are several.
+  // Builds the lanes that are named in the element of an id, and charts in "ID-charts" if it is there.
   function mount(id, about, titles) {
     const root = document.getElementById(id);
     task = about;
@@ -235,15 +232,18 @@ window.LoopLabStage = (() => {
     charts = Object.keys(CHARTS).map(chartCard);
     table = make("table");
     root.replaceChildren(make("div", { class: "stage" }, ...lanes.map((lane) => lane.article)));
-    if (lanes.length > 1) root.append(make("div", { class: "charts" }, ...charts.map((chart) => chart.figure)),
+    const below = document.getElementById(`${id}-charts`);
+    if (below) below.replaceChildren(make("div", { class: "charts" }, ...charts.map((chart) => chart.figure)),
       make("details", {}, make("summary", {}, "All counts as a table"), make("div", { class: "scroll" }, table)));
   }
   function show(view) {
     for (const lane of lanes) showLane(lane, view.lanes.find((own) => own.name === lane.name));
     if (table.isConnected) showTable(view);
     if (view.seats) {
-      for (const [name, seat] of Object.entries(view.seats)) seated[name] = seat.occupant;
-      showScores(view.seats);
+      for (const [name, seat] of Object.entries(view.seats)) {
+        seated[name] = seat.occupant;
+        showScore(name, seat);
+      }
     }
   }
   function chart(courses) { if (table.isConnected) for (const own of charts) showChart(own, courses); }

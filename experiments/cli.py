@@ -373,7 +373,7 @@ def demo(overrides: tuple[str, ...], file: Path | None) -> None:
     if file is None:
         show(overrides, click.echo)
         return
-    click.echo(f"recording: {export(overrides, file)}")
+    click.echo(f"recording: {export(overrides, file, click.echo)}")
 
 
 @cli.command(epilog=BENCH_EXAMPLES)

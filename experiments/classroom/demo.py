@@ -1,7 +1,7 @@
 """The ``demo`` command: a lesson about oversight on one page, or as a recording."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,12 +97,13 @@ def show(words: Sequence[str], say: Callable[[str], None]) -> None:
     serve(found.lesson, own["host"], own["port"], say, own["open"])
 
 
-def export(words: Sequence[str], file: Path) -> Path:
+def export(words: Sequence[str], file: Path, say: Callable[[str], None]) -> Path:
     """Writes a recording of a lesson, one file that needs no server, whole or not at all.
 
     Args:
         words: as of ``show``.
         file: where to write it; ends with .html.
+        say: prints what was counted.
 
     Raises:
         UsageError: before anything runs, for a wrong word or file.
@@ -114,4 +115,17 @@ def export(words: Sequence[str], file: Path) -> Path:
     found = asked(words)
     made = record(found.lesson, found.own["steps"], found.own["alone_steps"])
     command = shlex.join(["looplab", "demo", "--export", "lesson.html", *words])
-    return write_whole(file, lesson_file(made, command).encode())
+    write_whole(file, lesson_file(made, command).encode())
+    for phase, held in made["phases"].items():
+        for name, totals in held["totals"].items():
+            say(_line(phase, name, totals))
+    return file
+
+
+def _line(phase: str, lane: str, totals: Mapping[str, float]) -> str:
+    """What was counted of a lane, in one line."""
+    return (
+        f"{phase:8}  {lane:11}  {totals['violations']:5.0f} violations in {totals['steps']:5.0f} "
+        f"steps  {totals['human_seconds']:6.0f} human seconds  {totals['tasks']:4.0f} of "
+        f"{totals['episodes']:4.0f} tasks done  reward {totals['reward']:8.1f}"
+    )

@@ -27,12 +27,17 @@ class Member:
     Attributes:
         name: as shown; plain text.
         vote: whether the present proposal may run; None: not voted.
-        present: whether the page is open.
+        pages: pages that are open; a reloaded one is open before the old one is known to be closed.
     """
 
     name: str
     vote: bool | None = None
-    present: bool = True
+    pages: int = 1
+
+    @property
+    def present(self) -> bool:
+        """Whether a page is open."""
+        return self.pages > 0
 
 
 class Ballot:
@@ -94,15 +99,17 @@ class Ballot:
         return self._members.get(secret)
 
     def leave(self, secret: str) -> None:
-        """A member has closed the page: the vote does not count, and nobody waits for it."""
+        """A member has closed a page; after the last one, nobody waits for the vote."""
         if (member := self._members.get(secret)) is not None:
-            member.present, member.vote = False, None
+            member.pages = max(member.pages - 1, 0)
+            if not member.present:
+                member.vote = None
 
     def come_back(self, secret: str) -> bool:
-        """A member has opened the page again; whether there is such a member."""
+        """A member has opened a page again; whether there is such a member."""
         member = self._members.get(secret)
         if member is not None:
-            member.present = True
+            member.pages += 1
         return member is not None
 
     def vote(self, secret: str, approves: bool) -> None:

@@ -307,7 +307,6 @@ class Lesson:
                     "name": name,
                     "title": TITLES[name],
                     "occupant": self.seats[name].occupant if name in self.seats else "",
-                    "hides_risk": name in self.seats and self.seats[name].by_person and not alone,
                     **runs[name].shown(),
                 }
                 for name in LANES

@@ -30,7 +30,7 @@ class StudentPage:
         self._secret = ""
         self._drawn = -1
         head()
-        with ui.element("main").classes("lesson").style("max-width: 32rem"):
+        with ui.element("div").classes("lesson").style("max-width: 32rem"):
             text("h1", "You are the human")
             self._joins = ui.element("div")
             with self._joins:

@@ -16,7 +16,7 @@ from looplab.oversight.live.classroom.lesson import (
     TITLES,
     Lesson,
 )
-from looplab.oversight.live.classroom.page_parts import button, guarded, head, script, text
+from looplab.oversight.live.classroom.page_parts import Range, button, guarded, head, script, text
 from looplab.oversight.live.classroom.seat import CLASS, SIMULATED, VISITOR
 from looplab.oversight.live.classroom.settings import SLIDERS
 from looplab.oversight.types import brief
@@ -57,7 +57,7 @@ class TeacherPage:
         self._pictures = 0
         self._occupants: dict[str, Any] = {}
         head()
-        with ui.element("main").classes("lesson"):
+        with ui.element("div").classes("lesson"):
             self._top()
             with ui.element("div").classes("board"):
                 _place("stage").classes("flat")
@@ -106,7 +106,7 @@ class TeacherPage:
     def _sliders(self) -> None:
         lesson = self._lesson
         self._values: dict[str, Any] = {}
-        self._moved: dict[str, Any] = {}
+        self._moved: dict[str, Range] = {}
         with ui.element("section").classes("panel sliders").props('aria-label="Settings"'):
             text("h2", "The simulated human")
             for name, slider in SLIDERS.items():
@@ -116,12 +116,8 @@ class TeacherPage:
                     self._values[name] = text("strong", slider.text(value)).style(
                         "margin-left: auto"
                     )
-                moved = ui.slider(min=slider.low, max=slider.high, step=slider.step, value=value)
-                moved.props(f'aria-label="{slider.label}"').style("padding: 0 .6rem")
-                moved.on_value_change(
-                    lambda event, name=name: guarded(lesson.set)(name, event.value)
-                )
-                self._moved[name] = moved
+                act = guarded(partial(lesson.set, name))
+                self._moved[name] = Range(slider.label, slider, value, act)
                 text("p", slider.explains).classes("soft")
 
     def _gate_seat(self) -> None:
@@ -242,7 +238,7 @@ class TeacherPage:
         for name, moved in self._moved.items():
             value = getattr(lesson.settings, name)
             self._values[name].text = SLIDERS[name].text(value)
-            moved.value = value
+            moved.show(value)
         for lane, chosen in self._occupants.items():
             chosen.value = shown["seats"][lane]["occupant"]
         self._seat_texts(shown["seats"], alone)

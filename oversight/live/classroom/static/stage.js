@@ -161,9 +161,9 @@ window.LoopLabStage = (() => {
       make("text", { x: W - RIGHT, y: H - 5, "text-anchor": "end" }, clock(end)));
     const ends = values.map((own, place) => ({ place, value: own[own.length - 1], y: y(own[own.length - 1]) }))
       .sort((one, other) => one.y - other.y);
+    // Labels that would overlap move apart: down first, then up from the lower edge.
     ends.forEach((own, place) => { if (place) own.y = Math.max(own.y, ends[place - 1].y + 14); });
-    const over = ends[ends.length - 1].y - (H - BOTTOM);
-    if (over > 0) for (const own of ends) own.y -= over;
+    ends[ends.length - 1].y = Math.min(ends[ends.length - 1].y, H - BOTTOM);
     for (let place = ends.length - 2; place >= 0; place--) ends[place].y = Math.min(ends[place].y, ends[place + 1].y - 14);
     for (const own of ends) {
       const { name, title } = lanes[own.place];

@@ -71,3 +71,24 @@ def test_who_leaves_is_not_waited_for_and_may_come_back(time: Time) -> None:
     assert not ballot.come_back("nobody")
     with pytest.raises(UsageError, match="join first"):
         ballot.vote("nobody", True)
+
+
+def test_a_reloaded_page_is_there_before_the_old_one_is_gone(time: Time) -> None:
+    ballot = Ballot(CODE, time)
+    ada = ballot.join("Ada", CODE)
+    ballot.vote(ada, True)
+    ballot.come_back(ada)
+    ballot.leave(ada)
+    assert ballot.votes == (1, 0)
+    ballot.leave(ada)
+    ballot.leave(ada)  # once more than there were pages
+    assert ballot.present == []
+    assert ballot.come_back(ada)
+    assert [member.name for member in ballot.present] == ["Ada"]
+
+
+def test_those_who_left_are_forgotten_in_the_end(time: Time) -> None:
+    ballot = Ballot(CODE, time)
+    for place in range(3 * MOST_MEMBERS):
+        ballot.leave(ballot.join(f"s{place}", CODE))
+    assert len(ballot._members) <= MOST_MEMBERS + 1

@@ -119,7 +119,7 @@ def test_a_setting_takes_effect_at_once_and_is_shown(lesson: Make) -> None:
     assert made.runs["on_the_loop"].engine.totals["caught"] == caught
     assert made.courses()["marks"] == [100, 100]
     assert made.shown()["news"] == (
-        "Changed at 1:40: Reaction lag 1 steps → 4 steps, from the next step on."
+        "Changed at 1:40: Reaction lag 1 step → 4 steps, from the next step on."
     )
     assert made.shown()["settings"]["error"] == 1.0
     made.set("error", 1.0)  # no change: no mark

@@ -1,34 +1,19 @@
 """The demo command: its words, its refusals, and the recording that it writes."""
 
 import re
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from looplab.experiments.classroom.demo import asked, export
 from looplab.experiments.classroom.tasks import LEARNING, STORIES
 from looplab.experiments.completion import completions
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 SHORT = ("steps=300", "alone_steps=50")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "the tests of pages need chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield found
-        found.close()
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,9 @@ window.LoopLabStage = (() => {
     document.addEventListener("keydown", (event) => {
       if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || typing(event)) return;
       const key = event.key.toLowerCase();
-      if (vetoes(event)) { event.preventDefault(); emit("looplab", "veto"); }
+      if (vetoes(event)) { event.preventDefault(); event.stopPropagation(); emit("looplab", "veto"); }
       else if ((key === "a" || key === "r") && seated.in_the_loop === "visitor") emit("looplab", key === "a" ? "approve" : "reject");
-    });
+    }, true); // before whatever has the focus takes the key for itself
     // A button that has the focus would be pressed by the veto's key; Enter still presses it.
     document.addEventListener("keyup", (event) => { if (vetoes(event)) event.preventDefault(); }, true);
   }

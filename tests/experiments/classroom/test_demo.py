@@ -85,6 +85,30 @@ def test_every_task_for_a_class_is_told_drawn_and_learned(env: str) -> None:
     assert lesson.alone["without"].counters["tasks"] > 5
 
 
+def test_the_lesson_plan_says_what_the_tool_shows(root: Path) -> None:
+    plan = " ".join((root / "docs" / "lesson_plan.md").read_text(encoding="utf-8").split())
+    commands = re.findall(r"`looplab demo ([^`]*)`", plan)
+    assert len(commands) >= 3
+    for words in commands:
+        assert asked([word for word in words.split() if "=" in word]).own["steps"] > 0
+    lesson = asked([]).lesson
+    lesson.run(4000)
+    counted = [run.counters for run in lesson.runs.values()]
+
+    def told(name: str) -> list[str]:
+        return [f"{counters[name]:,.0f}".replace(",", " ") for counters in counted]
+
+    violations, seconds, tasks = told("violations"), told("human_seconds"), told("tasks")
+    for said in (
+        f"{violations[0]} violations without oversight, {violations[1]} in the loop, "
+        f"{violations[2]} on the loop",
+        f"{seconds[0]}, {seconds[1]} and {seconds[2]} seconds",
+        f"{tasks[0]} tasks, {tasks[1]} and {tasks[2]}",
+        f"{told('steps')[1]} steps instead of 4 000",
+    ):
+        assert said in plan
+
+
 def test_keys_are_completed() -> None:
     assert "lag_steps=" in completions("lag", (), "demo")
 

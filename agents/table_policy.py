@@ -112,9 +112,14 @@ class TablePolicy(BasePolicy):
             ) from error
         return np.array(found, dtype=np.int64)
 
-    def choose(self, rows: IntArray, epsilon: float) -> Actions:
-        """An epsilon-greedy action for each row, (n,); draws from torch's generator."""
-        draws = torch.rand((_DRAWS, len(rows)), dtype=torch.float64).numpy()
+    def choose(
+        self, rows: IntArray, epsilon: float, rng: np.random.Generator | None = None
+    ) -> Actions:
+        """An epsilon-greedy action for each row, (n,); draws from ``rng``, else from torch's."""
+        if rng is None:
+            draws = torch.rand((_DRAWS, len(rows)), dtype=torch.float64).numpy()
+        else:
+            draws = rng.random((_DRAWS, len(rows)))
         actions = np.empty(len(rows), np.int64)
         _choose(self.values, rows, draws, epsilon, actions)
         return actions + self._first

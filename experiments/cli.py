@@ -91,6 +91,13 @@ Examples:
   looplab validate erlang_c reviewers=5 load=2.5 seed=3
   looplab validate veto_renewal lag=3 vigilance=0.7 override=4
 """
+DEMO_EXAMPLES = """\b
+Examples:
+  looplab demo
+  looplab demo env=cliff_walking_native seed=3 error=0.2 open=true
+  looplab demo host=0.0.0.0
+  looplab demo --export lesson.html seed=3 steps=4000
+"""
 BENCH_EXAMPLES = """\b
 Examples:
   looplab bench --json bench.json
@@ -368,6 +375,29 @@ def validate(words: tuple[str, ...]) -> None:
 
     if not all(finding.agrees for finding in run_checks(words, click.echo)):
         sys.exit(FAILURE_STATUS)
+
+
+@cli.command(epilog=DEMO_EXAMPLES)
+@click.option(
+    "--export",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Write a recording, one HTML file that needs no server, instead.",
+)
+@_overrides
+def demo(overrides: tuple[str, ...], file: Path | None) -> None:
+    """Show a class what in the loop and on the loop mean, on one page.
+
+    The same task and seed without oversight, in the loop and on the loop, side by side, by agents
+    that learn while you look on. configs/demo.yaml lists the keys beside env= and seed=. The page
+    opens on this machine only; host=0.0.0.0 lets students join and vote.
+    """
+    from looplab.experiments.classroom.demo import export, show
+
+    if file is None:
+        show(overrides, click.echo)
+        return
+    click.echo(f"recording: {export(overrides, file, click.echo)}")
 
 
 @cli.command(epilog=BENCH_EXAMPLES)

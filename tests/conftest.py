@@ -1,7 +1,10 @@
 """What every test shares: quiet, single-threaded libraries, the root, and a generator."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Read by the libraries when they are first imported, also in worker processes and subprocesses.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,3 +34,23 @@ def root() -> Path:
 def rng() -> np.random.Generator:
     """A fresh generator with a fixed seed."""
     return np.random.default_rng(RNG_SEED)
+
+
+#: Debian's chromium, kept from everything that it would do for itself.
+CHROMIUM_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")  # no longer: while it lives, no test can run an event loop
+def browser() -> Iterator[Any]:
+    """A headless chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    assert chromium, "tests of pages need chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        yield found
+        found.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from looplab.experiments.classroom.demo import asked as lesson_asked
 from looplab.experiments.cli import cli
 from looplab.experiments.fleet_study import asked
 from looplab.experiments.overrides import plan
@@ -58,7 +59,9 @@ def test_commands_are_understood(command: str) -> None:
     assert program == "looplab"
     assert name in cli.commands
     overrides = [word for word in words if "=" in word]
-    if name == "fleet":
+    if name == "demo":
+        assert lesson_asked(overrides).own["host"]
+    elif name == "fleet":
         assert asked(words).own["agents"]
     elif name == "power":
         assert power_asked(words).effects

@@ -1,1 +1,1 @@
-"""The review service: live people in the overseer's seat."""
+"""Live: people in the overseer's seat, through the review service, and in a class."""

@@ -43,8 +43,9 @@ class Live:
 
     def start(self, steps: int = 60) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [*LOOPLAB, "live", *WORDS, f"total_steps={steps}"], cwd=self.folder, env=self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            [*LOOPLAB, "live", *WORDS, f"total_steps={steps}"], cwd=self.folder,
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
         )  # fmt: skip
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":

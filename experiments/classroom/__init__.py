@@ -1,0 +1,1 @@
+"""The classroom's tasks and agents, and the command that shows them."""

@@ -102,6 +102,8 @@ class Desk:
         self._listeners: list[Listener] = []
         self._news: dict[str, asyncio.Event] = {}
         self._told: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        #: Batches that are released, but not on disk yet: neither open nor told.
+        self._leaving: set[tuple[str, str]] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._earlier = asyncio.Event()
         self.people = People(store.read(select(PEOPLE)), store.read(select(TOKENS)))
@@ -182,11 +184,14 @@ class Desk:
             Refused: if they cannot be written.
         """
         released = self.queue.take_released()
+        leaving = {(session, batch) for session, batch, _ in released}
+        self._leaving |= leaving
         change = Change(events, [s.row for s in shown], [t.row for t in texts], erased)
         if events or change.contexts or change.texts or erased:
             try:
                 await asyncio.wrap_future(self.store.append(change))
             finally:
+                self._leaving -= leaving
                 if self.store.failure is not None:
                     self.on_failure(self.store.failure)
         for session, batch, reviews in released:
@@ -231,6 +236,8 @@ class Desk:
         What a person has answered before, and what was told before, is not asked again.
         """
         self.queue.see(name, self.clock())
+        if (name, batch) in self._leaving:
+            return  # it is answered, and about to be told
         fresh = [pair for pair in asks if pair[0].id not in self.queue.reviews]
         if fresh:
             before = {row["id"]: row for row in await self._rows([a.id for a, _ in fresh])}
@@ -263,7 +270,8 @@ class Desk:
         while True:
             session = self.queue.see(name, self.clock())
             found = self._told.get(name, {}).get(batch)
-            if found is None and batch not in session.batches:
+            known = batch in session.batches or (name, batch) in self._leaving
+            if found is None and not known:
                 found = await self._told_before(name, batch)
             if session.control.paused:
                 found = None

@@ -35,7 +35,7 @@ class AdminView:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._fields: dict[str, Node] = {}
-        with Node("main", "", "admin", id="main", tabindex="-1"):
+        with Node("div", "", "admin", id="main", tabindex="-1"):
             with Node("div", "", "answers wide"):
                 visit.status()
             self._people = PeopleCard(visit)
@@ -47,7 +47,7 @@ class AdminView:
 
     def _lay_out_settings(self) -> None:
         kept = self._visit.desk.queue.settings.as_dict()
-        with section("Deadlines and the like"), Node("div", "", "form", data_form=""):
+        with section("Deadlines and the like", "wide"), Node("div", "", "form", data_form=""):
             for name, what in _SETTINGS.items():
                 self._fields[name] = field(what, name, value=_as_text(kept[name]))
             button("Save", "settings")

@@ -9,6 +9,9 @@ from typing import Any, Self
 
 from nicegui.elements.mixins.text_element import TextElement
 
+#: Keeps the height of a line where there is nothing to say.
+BLANK = "\u00a0"
+
 
 class Node(TextElement):
     """An element of HTML.
@@ -91,7 +94,7 @@ class Rows:
             with Node("tbody"):
                 for _ in range(count):
                     with Node("tr", "", "empty") as row:
-                        self._rows.append((row, [Node("td") for _ in heads]))
+                        self._rows.append((row, [Node("td", BLANK) for _ in heads]))
 
     def fill(self, rows: Sequence[Sequence[str]]) -> None:
         """Shows as many rows as there is room for; the others are blank."""
@@ -99,14 +102,16 @@ class Rows:
             there = at < len(rows)
             row.classes(remove="empty") if there else row.classes("empty")
             for column, cell in enumerate(cells):
-                cell.put(rows[at][column] if there else "\u00a0")
+                cell.put(rows[at][column] if there else BLANK)
 
 
 def field(label: str, name: str, kind: str = "text", value: str = "", **attributes: Any) -> Node:
     """A labelled input, whose value goes along with every press of its form."""
     with Node("label", "", "field"):
         Node("span", label)
-        return Node("input", type=kind, name=name, value=value, autocomplete="off", **attributes)
+        # As an attribute (^): as a property it would be written over what somebody is typing.
+        attributes["^value"] = value or None
+        return Node("input", type=kind, name=name, autocomplete="off", **attributes)
 
 
 def choice_of(label: str, name: str, options: Sequence[tuple[str, str]], chosen: str) -> Node:

@@ -55,7 +55,7 @@ class ReviewView:
 
     def _lay_out(self) -> None:
         acts = self._visit.acts
-        with Node("main", "", "review", id="main", tabindex="-1"):
+        with Node("div", "", "review", id="main", tabindex="-1"):
             with section("The question", "question") as self._sheet:
                 with Node("div", "", "head"):
                     self._ring = Node("div", "", "ring", id="ring", role="timer")
@@ -68,17 +68,18 @@ class ReviewView:
                 self._waiting = Waiting(acts)
                 self._history = History()
             self._chooser: Chooser | None = None
+            if acts:
+                with Node("div", "", "extras"):
+                    reasons()
+                    button("Undo", "undo", "u Control+z", "u", "small")
+                    button("Next", "next", "n", "n", "small")
             with Node("div", "", "answers", id="answers"):
                 self._visit.status()
+                if acts and self._kind == REVIEW:
+                    self._chooser = Chooser("modify")
                 if acts:
                     with Node("div", "", "buttons"):
                         review_buttons() if self._kind == REVIEW else rating_buttons()
-                    if self._kind == REVIEW:
-                        self._chooser = Chooser("modify")
-                    with Node("div", "", "more"):
-                        reasons()
-                        button("Undo", "undo", "u Control+z", "u", "small")
-                        button("Next", "next", "n", "n", "small")
 
     # How things stand
 

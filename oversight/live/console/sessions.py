@@ -20,8 +20,9 @@ class SessionsCard:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._drawn: list[Any] = []
+        self._drawn: dict[str, tuple[Node, Any]] = {}
         with section("Sessions", "sessions wide"):
+            self._none = Node("p", "There is none.", "label")
             self._list = Node("div")
         visit.presses |= {
             "pause": self._set, "resume": self._set, "speed": self._set, "regime": self._set,
@@ -29,19 +30,23 @@ class SessionsCard:
         }  # fmt: skip
 
     def draw(self) -> None:
-        """Shows them."""
+        """Shows them; one that is as it was is left alone, for somebody may be typing there."""
         sessions = self._visit.desk.queue.sessions.values()
         found = sorted(sessions, key=lambda one: (one.state != RUNNING, one.id))[:_MOST]
-        shown = [(one.id, one.state, one.control, one.about) for one in found]
-        if shown == self._drawn:
-            return
-        self._drawn = shown
-        self._list.clear()
-        with self._list:
-            if not found:
-                Node("p", "There is none.", "label")
-            for session in found:
-                self._entry(session)
+        self._none.put(hidden=bool(found))
+        for gone in self._drawn.keys() - {one.id for one in found}:
+            self._drawn.pop(gone)[0].delete()
+        for session in found:
+            shown = (session.state, session.control, session.about)
+            place, before = self._drawn.get(session.id, (None, None))
+            if place is None:
+                with self._list:
+                    place = Node("div")
+            if before != shown:
+                place.clear()
+                with place:
+                    self._entry(session)
+                self._drawn[session.id] = (place, shown)
 
     def _entry(self, session: Session) -> None:
         control, about = session.control, session.about

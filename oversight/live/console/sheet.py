@@ -74,7 +74,8 @@ class Sheet:
         self._proposal.put(read.proposal)
         self._confidence.put(read.confidence)
         self._bars.fill([_meter(bar) for bar in read.bars])
-        self._risky.put(hidden=not read.risks)
+        if read.place:  # between two questions the room is kept
+            self._risky.put(hidden=not read.risks)
         self._risks.fill([(name, risk, False) for name, risk in read.risks[:_MOST_RISKS]])
         self._why.put(read.why)
         self._score.put(read.score)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from looplab.oversight.live.console.elements import Node, section
+from looplab.oversight.live.console.elements import BLANK, Node, section
 from looplab.oversight.live.review import Review
 
 _PLACES = 6
@@ -24,7 +24,7 @@ class Waiting:
                     with Node("li"), Node("button" if acts else "div", "", "row empty") as row:
                         if acts:
                             row.put(type="button", data_press="open")
-                        where = Node("span", "", "where")
+                        where = Node("span", BLANK, "where")
                         who = Node("span", "", "who")
                         left = Node("span", "", "left")
                     self._rows.append((row, where, who, left))
@@ -39,7 +39,7 @@ class Waiting:
                 row.classes("empty").put(
                     data_value=None, aria_current=None, tabindex="-1", aria_hidden="true"
                 )
-                where.put("\u00a0"), who.put(""), left.put("", data_deadline=None)
+                where.put(BLANK), who.put(""), left.put("", data_deadline=None)
                 continue
             review = reviews[at]
             current = review.id == opened

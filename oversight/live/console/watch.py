@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from looplab.oversight.live.console.elements import Node, button, section
+from looplab.oversight.live.console.elements import BLANK, Node, button, section
 from looplab.oversight.live.console.sheet import History, Picture, Sheet
 from looplab.oversight.live.console.verdicts import Chooser
 from looplab.oversight.live.console.visit import Press, Visit, typed
@@ -48,7 +48,7 @@ class WatchView:
 
     def _lay_out(self) -> None:
         acts, rules = self._visit.acts, self._visit.person.role == ADMIN
-        with Node("main", "", "review watch", id="main", tabindex="-1"):
+        with Node("div", "", "review watch", id="main", tabindex="-1"):
             with section("What runs next", "question") as self._sheet:
                 with Node("div", "", "head"):
                     self._state = Node("p", "", "state", id="state", aria_live="polite")
@@ -60,12 +60,13 @@ class WatchView:
                         self._facts = Sheet()
             with Node("div", "", "side"):
                 with section("All lanes", "lanes"):
-                    self._list = [Node("p", "\u00a0", "lane") for _ in range(4)]
+                    self._list = [Node("p", BLANK, "lane") for _ in range(4)]
                 self._history = History()
             self._chooser: Chooser | None = None
             with Node("div", "", "answers", id="answers"):
                 self._visit.status()
                 if acts:
+                    self._chooser = Chooser("modify")
                     with Node("div", "", "buttons"):
                         button("VETO", "veto", "Space", "space", "verdict reject veto")
                         button(
@@ -73,7 +74,6 @@ class WatchView:
                             aria_expanded="false",
                         )  # fmt: skip
                         button("Terminate", "terminate", "t", "t", "verdict terminate")
-                    self._chooser = Chooser("modify")
                     with Node("div", "", "more"):
                         button("Slower", "slower", "-", "-", "small")
                         self._rate = Node("span", "", "rate", id="rate")
@@ -126,7 +126,7 @@ class WatchView:
             self._picture.show("", "")
             self._sheet.put(data_request=None, data_idle="yes")
             for line in self._list:
-                line.put("\u00a0")
+                line.put(BLANK)
             return
         if self._chooser is not None:
             self._chooser.fit(session.about.actions)
@@ -168,7 +168,7 @@ class WatchView:
         self._lanes.default_slot.children[0].put(f"Lane: {lane}")  # type: ignore[attr-defined]
         for place, line in enumerate(self._list):
             there = place < len(read)
-            line.put(f"lane {values[place]['lane']}: {read[place].proposal}" if there else "\u00a0")
+            line.put(f"lane {values[place]['lane']}: {read[place].proposal}" if there else BLANK)
         address = f"/api/sessions/{session.id}/frame/picture?clock={frame.clock}"
         alt = f"Step {frame.clock}, before it runs; proposed: {chosen.proposal}"
         self._picture.show(address if frame.picture is not None else "", alt)

@@ -99,7 +99,7 @@ def reading(values: Mapping[str, Any], actions: Actions) -> Reading:
         confidence="The policy's probabilities are not known."
         if share is None
         else f"The policy is {share:.0%} sure.",
-        why=_why(values.get("because")),
+        why=_why(values.get("because"), bool(values.get("watching"))),
         score="" if score is None else f"Score {score:.3g}{against}",
         risks=tuple(
             (str(name)[:40], risk) for name, one in known if (risk := _number(one)) is not None
@@ -118,10 +118,9 @@ def _place(values: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _why(because: Any) -> str:
-    return (
-        f"Asked because of: {str(because)[:300]}." if because else "Asked without a stated reason."
-    )
+def _why(because: Any, watching: bool) -> str:
+    what = "Watched" if watching else "Asked"
+    return f"{what} because of: {str(because)[:300]}." if because else f"{what} without a reason."
 
 
 def _step(step: Mapping[str, Any], actions: Actions) -> tuple[str, ...]:

@@ -280,7 +280,8 @@
   }
 
   function pressed(name) {
-    return all("[data-keys]").find(
+    // Where an action is asked for, digits mean actions; else they tick reasons.
+    return [...all("#chooser [data-keys]"), ...all("[data-keys]")].find(
       (button) =>
         button.dataset.keys.split(" ").includes(name) &&
         !button.disabled &&

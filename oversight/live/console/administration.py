@@ -65,7 +65,7 @@ class AdminView:
     async def draw(self) -> None:
         """Shows people, sessions and the latest events."""
         desk = self._visit.desk
-        self._visit.call("badge", 0, len(desk.queue.open(self._visit.person)))
+        self._visit.badge(0, len(desk.queue.open(self._visit.person)))
         await self._people.draw()
         self._sessions.draw()
         latest = select(EVENTS).order_by(EVENTS.c.number.desc()).limit(_TAIL)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
-from nicegui.elements.mixins.text_element import TextElement
+from nicegui.element import Element
 
 #: Keeps the height of a line where there is nothing to say.
 BLANK = "\u00a0"
 
 
-class Node(TextElement):
+class Node(Element):
     """An element of HTML.
 
     Args:
@@ -24,22 +24,28 @@ class Node(TextElement):
     """
 
     def __init__(self, tag: str, text: str = "", classes: str = "", **attributes: Any) -> None:
-        super().__init__(tag=tag, text=text)
+        super().__init__(tag)
         if classes:
             self.classes(classes)
-        self.put(**attributes)
+        self.put(text, **attributes)
 
     def put(self, text: str | None = None, **attributes: Any) -> Self:
         """Changes what is given; an attribute that is None or False goes away."""
-        if text is not None and text != self.text:
-            self.text = text
+        changed = text is not None and text != (self._text or "")
+        if changed:
+            self._text = text
         for name, value in attributes.items():
             key = name.rstrip("_").replace("_", "-")
+            there = key in self.props
+            # As a plain dict: told once below, not at every key; pages are many.
             if value is None or value is False:
-                if key in self.props:
-                    del self.props[key]
-            elif self.props.get(key) != value:
-                self.props[key] = value
+                changed = changed or there
+                dict.pop(self.props, key, None)
+            elif not there or self.props[key] != value:
+                changed = True
+                dict.__setitem__(self.props, key, value)
+        if changed:
+            self.update()
         return self
 
 

@@ -105,7 +105,7 @@ class ReviewView:
         self._gone = ""
         self._passed &= {one.id for one in mine}
         self._waiting.show(mine, self._open, me.id, desk.clock())
-        self._visit.call("badge", len(mine), others)
+        self._visit.badge(len(mine), others)
         await self._show(review)
 
     def _keep(self, review: Review) -> bool:
@@ -161,9 +161,12 @@ class ReviewView:
             address = f"/api/shown/{review.context}/picture" if drawn else ""
             if self._chooser is not None:
                 self._chooser.fit(actions)
-        self._facts.show(read)
-        self._history.show(read)
-        self._picture.show(address, f"The environment, with the proposal {read.proposal}")
+        if review is None:  # what was shown stays, unseen: it costs nothing, and nothing moves
+            self._facts.idle(read.why)
+        else:
+            self._facts.show(read)
+            self._history.show(read)
+            self._picture.show(address, f"The environment, with the proposal {read.proposal}")
         self._sheet.put(data_request=self._shown or None, data_idle=None if review else "yes")
         self._visit.call("opened", self._shown, read.action)
 

@@ -81,6 +81,10 @@ class Sheet:
         self._score.put(read.score)
         self._past.put(read.past, hidden=not read.past)
 
+    def idle(self, why: str) -> None:
+        """Says why there is nothing to show; the style sheet hides the rest."""
+        self._why.put(why)
+
 
 class History:
     """The latest steps of an episode."""

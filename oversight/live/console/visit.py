@@ -6,9 +6,11 @@ anew whether whoever pressed may.
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from fastapi import Request
 from nicegui import background_tasks, ui
@@ -29,6 +31,9 @@ from looplab.oversight.live.text import MAX_TEXT
 #: A page is drawn at most so often: ten times a second is as much as an eye follows.
 _REST_SECONDS = 0.1
 _BEAT_SECONDS = 5.0
+#: Pages of a desk follow the news one after the other, and rest as long as each took: whoever
+#: answers, through a page or a program, never waits for more than one drawing.
+_PACES: "WeakKeyDictionary[Desk, asyncio.Lock]" = WeakKeyDictionary()
 
 
 class Press(Message):
@@ -81,6 +86,7 @@ class Visit:
         self._view: View | None = None
         self._status: Node | None = None
         self._gone = False
+        self._badge = (-1, -1)
 
     @property
     def acts(self) -> bool:
@@ -119,6 +125,12 @@ class Visit:
         told = ", ".join(json.dumps(argument).replace("<", "\\u003c") for argument in arguments)
         self.client.run_javascript(f"window.looplab?.{name}({told})")
 
+    def badge(self, here: int, elsewhere: int) -> None:
+        """Shows in the title how many questions wait, on this page and on others."""
+        if self._badge != (here, elsewhere):
+            self._badge = (here, elsewhere)
+            self.call("badge", here, elsewhere)
+
     def stays(self) -> bool:
         """Whether whoever looks may still; if not, the page goes to the log-in."""
         if self._gone:
@@ -152,8 +164,13 @@ class Visit:
 
     async def _follow(self) -> None:
         await self.client.connected()
+        pace = _PACES.setdefault(self.desk, asyncio.Lock())
         while self.stays():
-            await self.redraw()
+            async with pace:
+                began = time.perf_counter()
+                with suppress(Refused):  # what cannot be read now is drawn with the next news
+                    await self.redraw()
+                await asyncio.sleep(time.perf_counter() - began)
             await asyncio.sleep(_REST_SECONDS)
             left = (self.person.expires_at - self.desk.clock()) / MILLISECONDS
             with suppress(TimeoutError):

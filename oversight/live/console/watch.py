@@ -113,7 +113,7 @@ class WatchView:
         """Shows the step that runs next."""
         desk = self._visit.desk
         reviews = desk.queue.open(self._visit.person)
-        self._visit.call("badge", 0, len(reviews))
+        self._visit.badge(0, len(reviews))
         session = self._found()
         if session is None or session.id != self._session:
             self._session, self._lane, self._clock = "" if session is None else session.id, _ALL, -1
@@ -121,9 +121,7 @@ class WatchView:
         frame = None if session is None else session.frame
         if session is None or frame is None:
             self._clock = -1
-            self._facts.show(_NOTHING)
-            self._history.show(_NOTHING)
-            self._picture.show("", "")
+            self._facts.idle(_NOTHING.why)
             self._sheet.put(data_request=None, data_idle="yes")
             for line in self._list:
                 line.put(BLANK)

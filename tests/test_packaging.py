@@ -53,7 +53,7 @@ def expected_in_wheel() -> set[str]:
     """Names that the wheel must hold, from the files of the checkout."""
     names = {"looplab/__init__.py", "looplab/py.typed"}
     for room in ROOMS:
-        data = ("templates/*", "references.json")
+        data = ("templates/*", "references.json", "live/console/static/*")
         found = [*(ROOT / room).rglob("*.py"), *(f for d in data for f in (ROOT / room).glob(d))]
         names |= {f"looplab/{path.relative_to(ROOT).as_posix()}" for path in found}
     configs = (ROOT / "configs").rglob("*.yaml")

@@ -104,8 +104,8 @@ class Desk:
         self._news: dict[str, asyncio.Event] = {}
         self._told: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._shown: dict[str, Shown] = {}
-        #: Requests that have left memory, and not yet reached the disk.
-        self._leaving: set[str] = set()
+        #: Requests, and batches of sessions, that have left memory and not yet reached the disk.
+        self._leaving: set[str | tuple[str, str]] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._earlier = asyncio.Event()
         self.people = People(store.read(select(PEOPLE)), store.read(select(TOKENS)))
@@ -189,7 +189,9 @@ class Desk:
             Refused: if they cannot be written.
         """
         released = self.queue.take_released()
-        leaving = {review.id for _, _, reviews in released for review in reviews}
+        leaving: set[str | tuple[str, str]] = set()
+        for session, batch, reviews in released:
+            leaving |= {(session, batch), *(review.id for review in reviews)}
         self._leaving |= leaving
         change = Change(events, [s.row for s in shown], [t.row for t in texts], erased)
         if events or change.contexts or change.texts or erased:
@@ -240,6 +242,8 @@ class Desk:
         What a person has answered before, and what was told before, is not asked again.
         """
         self.queue.see(name, self.clock())
+        if (name, batch) in self._leaving:
+            return  # it is answered, and about to be told
         fresh = [pair for pair in asks if pair[0].id not in self.queue.reviews]
         if fresh:
             before = {row["id"]: row for row in await self._rows([a.id for a, _ in fresh])}
@@ -278,7 +282,8 @@ class Desk:
         while True:
             session = self.queue.see(name, self.clock())
             found = self._told.get(name, {}).get(batch)
-            if found is None and batch not in session.batches:
+            known = batch in session.batches or (name, batch) in self._leaving
+            if found is None and not known:
                 found = await self._told_before(name, batch)
             if session.control.paused:
                 found = None

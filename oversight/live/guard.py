@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeVar
@@ -54,8 +54,9 @@ def allowed(*roles: str) -> Callable[[Endpoint], Endpoint]:
 
 
 def roles_of(route: BaseRoute) -> frozenset[str]:
-    """Roles that may call a route; none where it names none."""
-    return getattr(getattr(route, "endpoint", None), _ROLES, frozenset())
+    """Roles that may call a route, or what is mounted there; none where it names none."""
+    answers = getattr(route, "endpoint", None) or getattr(route, "app", None)
+    return getattr(answers, _ROLES, frozenset())
 
 
 class Buckets:
@@ -113,7 +114,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         address = (scope.get("client") or ("unknown",))[0]
-        scope.setdefault("state", {})["address"] = address
+        scope.setdefault("state", {}).update(address=address, desk=self._desk)
         try:
             person, roles = self._let_in(scope, address)
         except Refused as refused:
@@ -128,7 +129,7 @@ class Guard:
     def _let_in(self, scope: Scope, address: str) -> tuple[Person | None, frozenset[str]]:
         headers = Headers(scope=scope)
         self._check_origin(scope, headers)
-        route = self._route(scope)
+        route = _route(scope, self._routes)
         roles = frozenset[str]() if route is None else roles_of(route)
         if ANYBODY in roles:
             if not self._buckets.take(f"all {address}", "person"):
@@ -150,17 +151,6 @@ class Guard:
             allowed = " or ".join(sorted(roles)) or "nobody"
             raise Refused("forbidden", f"this needs the role {allowed}, yours is {person.role}")
         return person, roles
-
-    def _route(self, scope: Scope) -> BaseRoute | None:
-        """The route that would answer; with another method it is the same route."""
-        partial: BaseRoute | None = None
-        for route in self._routes:
-            match, _ = route.matches(scope)
-            if match is Match.FULL:
-                return route
-            if match is Match.PARTIAL and not isinstance(route, Mount) and partial is None:
-                partial = route
-        return partial
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         """Pages of others may neither connect nor change anything in a visitor's name."""
@@ -184,7 +174,23 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": _CLOSED, "reason": refused.code})
             return
+        if _seeks_page(scope):
+            await _to_log_in(_with_headers(send), refused)
+            return
         await answer(_with_headers(send), refused)
+
+
+def _route(scope: Scope, routes: Sequence[BaseRoute]) -> BaseRoute | None:
+    """The route that would answer, in what is mounted too; with another method it is the same."""
+    partial: BaseRoute | None = None
+    for route in routes:
+        match, child = route.matches(scope)
+        if match is Match.FULL:
+            inner = route.routes if isinstance(route, Mount) else []
+            return _route({**scope, **child}, inner) if inner else route
+        if match is Match.PARTIAL and not isinstance(route, Mount) and partial is None:
+            partial = route
+    return partial
 
 
 async def answer(send: Send, refused: Refused) -> None:
@@ -200,6 +206,31 @@ async def answer(send: Send, refused: Refused) -> None:
         headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+#: Why a visitor is sent to the log-in page, as it says it.
+_WHY = {"unauthenticated": "needed", "expired": "expired", "forbidden": "forbidden"}
+
+
+def _seeks_page(scope: Scope) -> bool:
+    """Whether somebody wants to see a page, rather than a program its data."""
+    wants = Headers(scope=scope).get("accept", "")
+    return scope["method"] == "GET" and "text/html" in wants and not _is_data(scope["path"])
+
+
+def _is_data(path: str) -> bool:
+    return path.startswith("/api/") or path in ("/health", "/openapi.json")
+
+
+async def _to_log_in(send: Send, refused: Refused) -> None:
+    """Sends a visitor to the log-in page, which says why."""
+    if refused.code not in _WHY:
+        await answer(send, refused)
+        return
+    where = f"/login#why={_WHY[refused.code]}".encode()
+    headers = [(b"location", where), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _token(scope: Scope, headers: Headers) -> str:

@@ -101,8 +101,9 @@ def serve(serving: Serving, say: Callable[[str], None]) -> None:
         address = _address(serving.host, port)
         hosts = tuple(f"{name}:{port}" for name in LOCAL) if serving.host in LOCAL else ()
         config = uvicorn.Config(
-            application(desk, hosts), log_level="warning", access_log=False, ws="websockets-sansio",
-            server_header=False, limit_concurrency=_CONNECTIONS, ws_max_size=_SOCKET_BYTES,
+            application(desk, hosts, console=True), log_level="warning", access_log=False,
+            ws="websockets-sansio", server_header=False, limit_concurrency=_CONNECTIONS,
+            ws_max_size=_SOCKET_BYTES,
             timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=_END_SECONDS,
             proxy_headers=False, lifespan="on",
         )  # fmt: skip

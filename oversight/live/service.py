@@ -24,12 +24,13 @@ PARTS = (door, trainers, reviewers, administrators, stream)
 _CODES = {400: "malformed", 404: "unknown", 405: "unknown", 413: "too_large"}
 
 
-def application(desk: Desk, hosts: tuple[str, ...] = ()) -> FastAPI:
+def application(desk: Desk, hosts: tuple[str, ...] = (), console: bool = False) -> FastAPI:
     """The service around a desk.
 
     Args:
         desk: starts and stops with it.
         hosts: names (host:port) that its own pages may come from, beside what it is called.
+        console: whether people's pages are there too; once in a process.
     """
 
     @asynccontextmanager
@@ -56,7 +57,14 @@ def application(desk: Desk, hosts: tuple[str, ...] = ()) -> FastAPI:
     async def description() -> dict[str, Any]:
         return describe(app)
 
-    app.add_middleware(Guard, routes=routes_of(app), desk=desk, hosts=hosts)
+    routes = routes_of(app)
+    if console:
+        from looplab.oversight.live.console.login import router
+        from looplab.oversight.live.console.mount import mount
+
+        app.include_router(router)
+        routes += [*router.routes, mount(app)]
+    app.add_middleware(Guard, routes=routes, desk=desk, hosts=hosts)
     return app
 
 

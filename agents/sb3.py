@@ -19,13 +19,13 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from looplab.agents import credit
 from looplab.agents.lean import lean
-from looplab.agents.probe import CONFIDENCES, ActorProbe, QProbe, probe
+from looplab.agents.probe import CONFIDENCES, ActorProbe, QProbe, has_probabilities, probe
 from looplab.agents.q_learning import QLearning
 from looplab.agents.table_policy import observations_of
 from looplab.envs.core import Lanes
 from looplab.envs.errors import UsageError, choice, probability, unknown, whole
 from looplab.oversight.engine import Engine
-from looplab.oversight.parts import CONFIDENCE, PROBABILITIES, needs
+from looplab.oversight.parts import CONFIDENCE, PROBABILITIES, needs, walk
 from looplab.oversight.protocols.rules import ruling
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
@@ -148,9 +148,15 @@ class Agent:
         on_policy = issubclass(self.kind, OnPolicyAlgorithm)
         return self._asks(protocol) or (on_policy and credited == "executed")
 
+    @staticmethod
+    def _wanted(engine: Engine) -> bool:
+        """Whether a part would show the policy's probabilities, and can do without."""
+        return any(getattr(part, "wants_probabilities", False) for part in walk(engine.protocol))
+
     def probe(self, model: BaseAlgorithm, engine: Engine) -> ActorProbe | QProbe | None:
-        """Lets the engine read the model's own forward pass, where a part needs it."""
-        if not self.probe_needed(engine.protocol, engine.signal.credit):
+        """Lets the engine read the model's own forward pass, where a part needs or wants it."""
+        needed = self.probe_needed(engine.protocol, engine.signal.credit)
+        if not needed and not (self._wanted(engine) and has_probabilities(model)):
             return None
         reader = probe(model, self.confidence, self.temperature)
         engine.policy = reader

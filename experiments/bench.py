@@ -350,10 +350,20 @@ def _running(names: Sequence[str], json_file: Path | None, say: Callable[[str], 
     _written(bench_running(say), json_file)
 
 
+def _live(names: Sequence[str], json_file: Path | None, say: Callable[[str], None]) -> None:
+    from looplab.experiments.bench_live import bench_live
+
+    if names:
+        raise UsageError(f"bench live takes no names, got {' '.join(names)}")
+    _check_file(json_file)
+    _written(bench_live(say), json_file)
+
+
 #: What can be measured, by name.
 BENCHES: dict[str, Callable[[Sequence[str], Path | None, Callable[[str], None]], None]] = {
     "learning": _learning,
     "envs": _envs,
     "solve": _solve,
     "running": _running,
+    "live": _live,
 }

@@ -411,8 +411,9 @@ def bench(what: str, names: tuple[str, ...], json_file: Path | None) -> None:
 
     WHAT is learning (default: PPO under oversight against stock PPO), envs (lanes against single
     environments), solve (train an agent on each task, or on the presets NAMES, and compare it
-    with the task's reference) or running (what executing runs costs beside them, and what a second
-    worker brings).
+    with the task's reference), running (what executing runs costs beside them, and what a second
+    worker brings) or live (the review service: how soon an answer is an action, how many are kept
+    in a second, and whether memory grows).
     """
     from looplab.envs.errors import choice
     from looplab.experiments.bench import BENCHES

@@ -23,6 +23,7 @@ from looplab.experiments.overrides import plan
 from looplab.experiments.own_words import settings_of, value_of
 from looplab.experiments.progress import display
 from looplab.experiments.run import run
+from looplab.experiments.serving import STARTER
 from looplab.experiments.store import (
     check_writable,
     is_finished,
@@ -211,8 +212,9 @@ def _service(own: Mapping[str, Any], say: Callable[[str], None]) -> Iterator[dic
     words += [] if own["db"] is None else [f"db={own['db']}"]
     command = [sys.executable, "-m", "looplab.experiments.cli", "serve", *words]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, STARTER: str(os.getpid())},
+    )  # fmt: skip
     try:
         tokens, link = _started(process)
         say(link)

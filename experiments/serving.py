@@ -1,5 +1,6 @@
 """The ``serve`` and ``audit`` commands: the review service alone, and its ledger."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from looplab.experiments.words import parse
 #: What is set of the service itself; all else of ``configs/serve.yaml`` is the queue's.
 _SERVICE = ("port", "host", "db", "token_hours")
 AUDITS = ("verify", "export")
+#: Names, in the environment, the process with which a service ends.
+STARTER = "LOOPLAB_SERVE_FOR"
 
 
 def serve_words(words: Sequence[str], say: Callable[[str], None]) -> None:
@@ -32,10 +35,16 @@ def serve_words(words: Sequence[str], say: Callable[[str], None]) -> None:
     serve(
         Serving(
             host=_text("host", own["host"]), port=own["port"], db=_text("db", own["db"]),
-            token_hours=own["token_hours"], settings=settings,
+            token_hours=own["token_hours"], ends_with=_starter(), settings=settings,
         ),
         say,
     )  # fmt: skip
+
+
+def _starter() -> int | None:
+    """The process that started this one for itself alone, if one did: ``looplab live``."""
+    named = os.environ.get(STARTER, "")
+    return int(named) if named.isdigit() else None
 
 
 def _text(name: str, value: Any) -> str:

@@ -108,6 +108,7 @@ class Desk:
         self._leaving: set[str | tuple[str, str]] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._earlier = asyncio.Event()
+        self._ending = False
         self.people = People(store.read(select(PEOPLE)), store.read(select(TOKENS)))
         self.queue = Queue(self._kept_settings())
         self._recall()
@@ -218,7 +219,15 @@ class Desk:
         if news is not None:
             news.set()
 
+    def close_waits(self) -> None:
+        """Sends everybody away who waits for news: the service is ending."""
+        self._ending = True
+        for session in tuple(self._news):
+            self.wake(session)
+
     async def _until_news(self, session: str, seconds: float) -> None:
+        if self._ending:
+            raise Refused("unavailable", "the service is ending; come again when it is back")
         news = self._news.setdefault(session, asyncio.Event())
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -68,6 +68,9 @@ class LiveOverseer:
         name: name in the record; people follow it by pseudonym.
     """
 
+    #: Shown to people where the policy has them; see ``agents.sb3.Agent.probe``.
+    wants_probabilities = True
+
     def __init__(
         self,
         url: str | None = None,
@@ -153,6 +156,7 @@ class LiveOverseer:
         A run that is repeated is told what it was told before, at the same steps.
         """
         seat: Seat = proposals.memory(self)
+        seat.names = names_of(proposals.lanes)
         journal = self._kept(proposals.lanes)
         key = f"{seat.phase}.{proposals.clock}.control"
         if journal is not None and (journal.key is not None or journal.replay):

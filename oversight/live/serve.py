@@ -31,6 +31,7 @@ from looplab.oversight.live.tables import PEOPLE, TEXTS
 LOCAL = ("127.0.0.1", "localhost", "::1")
 _OWNERS = {ADMIN: "owner", TRAINER: "trainer"}
 _HIGHEST_PORT = 65535
+_PARENT_SECONDS = 0.5
 #: Connections at once, and seconds that idle ones and the end may take.
 _CONNECTIONS, _IDLE_SECONDS, _END_SECONDS = 1000, 65, 5
 _SOCKET_BYTES = 65_536
@@ -45,6 +46,7 @@ class Serving:
         port: 0 takes a free one.
         db: its database; empty: ``live.db`` in LoopLab's own folder.
         token_hours: how long the owner's and the trainers' tokens of this start are good.
+        ends_with: the process that started it, and without which it ends; None: it ends by itself.
         settings: what else it is told of ``Settings``; the rest stays as it was left.
     """
 
@@ -52,6 +54,7 @@ class Serving:
     port: int = 8700
     db: str = ""
     token_hours: float = 24.0
+    ends_with: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,13 +110,38 @@ def serve(serving: Serving, say: Callable[[str], None]) -> None:
             timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=_END_SECONDS,
             proxy_headers=False, lifespan="on",
         )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = _Server(config, desk)
         desk.on_failure = lambda error: setattr(server, "should_exit", True)
         asyncio.run(_run(server, desk, listening, serving, address, say))
     finally:
         desk.store.close()
     if desk.store.failure is not None:
         raise LoopLabError(f"the service cannot write to its database: {desk.store.failure}")
+
+
+class _Server(uvicorn.Server):
+    """Sends away who waits before it waits for them itself.
+
+    Args:
+        config: what it runs.
+        desk: where they wait.
+    """
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends; see the parent."""
+        self._desk.close_waits()
+        await super().shutdown(sockets=sockets)
+
+
+async def _end_with(process: int, server: uvicorn.Server) -> None:
+    """Ends the service when the process that started it is no more."""
+    while os.getppid() == process:
+        await asyncio.sleep(_PARENT_SECONDS)
+    server.should_exit = True
 
 
 async def _run(
@@ -135,7 +163,12 @@ async def _run(
         )
     say(f"trainers: LOOPLAB_TOKEN is in {file}")
     say(f"open: {address}/#token={tokens[ADMIN]}")
+    watching = None
+    if serving.ends_with is not None:
+        watching = asyncio.create_task(_end_with(serving.ends_with, server))
     await server.serve(sockets=[listening])
+    if watching is not None:
+        watching.cancel()
 
 
 async def _token(desk: Desk, role: str, hours: float) -> str:

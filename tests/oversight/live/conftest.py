@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,12 +129,13 @@ def place(tmp_path: Path, clock: Clock) -> Iterator[Place]:
 
 
 def run(work: Awaitable[Result]) -> Result:
-    """Runs a coroutine in an event loop of its own."""
+    """Runs a coroutine in an event loop and a thread of its own: a browser may hold this one's."""
 
     async def main() -> Result:
         return await work
 
-    return asyncio.run(main())
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(lambda: asyncio.run(main())).result()
 
 
 @dataclass

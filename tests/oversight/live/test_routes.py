@@ -22,7 +22,7 @@ from looplab.oversight.live.guard import ANYBODY, MAX_BODY, Buckets, roles_of
 from looplab.oversight.live.refusal import STATUS, Refused
 from looplab.oversight.live.roles import ROLES
 from looplab.oversight.live.service import PARTS
-from tests.oversight.live.conftest import Service
+from tests.oversight.live.conftest import Service, run
 
 #: Every route of the service, from the routes themselves: method, address, roles.
 ROUTES = sorted(
@@ -266,7 +266,7 @@ def test_news_come_as_they_happen_to_who_may_hear_them(
                     heard.append(json.loads(await socket.recv()))
         return heard
 
-    heard = asyncio.run(listen())
+    heard = run(listen())
     assert heard[0]["kind"] == "now"
     mine = [(one["kind"], one.get("request")) for one in heard if one.get("session") == "stream"]
     assert mine == [("asked", "stream:b:0"), ("gone", "stream:b:0")]
@@ -284,7 +284,7 @@ def test_who_may_not_hear_is_not_connected(
             pass
 
     with pytest.raises(InvalidStatus):
-        asyncio.run(knock())
+        run(knock())
 
 
 def test_a_revoked_token_ends_its_stream(service: Service) -> None:
@@ -308,7 +308,7 @@ def test_a_revoked_token_ends_its_stream(service: Service) -> None:
                             await socket.recv()
                 return socket.close_code
 
-        assert asyncio.run(listen()) == 4401
+        assert run(listen()) == 4401
 
 
 def test_a_connection_that_sends_its_head_slowly_does_not_hold_up_others(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,15 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from looplab.oversight.live.client import Connection, TrainerClient
 
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-NAMES = ["fast", "check", "safe", "hold"]
 DISCRETE = {"n": 4, "names": NAMES}
 PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAQAAAADCAIAAAA7ljmRAAAAEklEQVR4nGNkYPjPAANMDEgANwcAKwgBBYo8"
@@ -210,17 +204,6 @@ def _lives(url: str) -> bool:
         return httpx.get(f"{url}/health", trust_env=False).is_success
     except httpx.TransportError:
         return False
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, as Debian packs it."""
-    found = shutil.which("chromium")
-    assert found is not None, "the tests of pages need chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @dataclass

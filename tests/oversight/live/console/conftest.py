@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from looplab.oversight.live.client import Connection, TrainerClient
 
+NAMES = ["fast", "check", "safe", "hold"]
 DISCRETE = {"n": 4, "names": NAMES}
 PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAQAAAADCAIAAAA7ljmRAAAAEklEQVR4nGNkYPjPAANMDEgANwcAKwgBBYo8"

@@ -12,7 +12,9 @@ import pytest
 from looplab.experiments.classroom.demo import asked as lesson_asked
 from looplab.experiments.cli import cli
 from looplab.experiments.fleet_study import asked
+from looplab.experiments.live import asked as live_asked
 from looplab.experiments.overrides import plan
+from looplab.experiments.own_words import read_own
 from looplab.experiments.power_words import asked as power_asked
 from looplab.experiments.solving import native_presets
 
@@ -63,6 +65,10 @@ def test_commands_are_understood(command: str) -> None:
         assert lesson_asked(overrides).own["host"]
     elif name == "fleet":
         assert asked(words).own["agents"]
+    elif name == "live":
+        assert live_asked(words).own["deadlines"]
+    elif name == "serve":
+        assert read_own("serve", words)["port"] == 8700
     elif name == "power":
         assert power_asked(words).effects
     elif overrides:

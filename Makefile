@@ -48,7 +48,7 @@ compare: $(STAMP) ## train, compare and report the first experiment (about five 
 	$(if $(findstring out=,$(ARGS)),,@echo "The report: $(CURDIR)/$(FIRST_LOOK)")
 
 test: check ## every check and every test, the slow ones too
-	$(RUN) -m pytest -n $(JOBS) $(ARGS)
+	$(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(STAMP) ## format, lint and types; import directions are a test
 	$(RUN) -m ruff format --check .

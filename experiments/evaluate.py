@@ -112,7 +112,9 @@ def evaluate(
     num_lanes = min(whole("eval_episodes", episodes, 1), EVAL_LANES)
     for phase in phases:
         for policy in POLICIES:
-            built, task = parts(config), lanes(config, num_lanes)
+            if phase == OVERSEEN:
+                built = parts(config)  # anew: its people may remember; alone there is nobody
+            task = lanes(config, num_lanes)
             notes = None
             if phase == ALONE and policy == "stochastic":
                 notes = Calibration(confidence=has_probabilities(model))

@@ -205,7 +205,7 @@ def save(canvas: Canvas, stem: Path) -> None:
     layout = canvas.get_layout_engine()
     if layout is not None:
         layout.execute(canvas)
-        canvas.set_layout_engine("none")
+        canvas.set_layout_engine(None)  # "none" would leave one that is asked at every draw
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         buffer = io.BytesIO()
         canvas.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)

@@ -247,6 +247,12 @@ class Ended:
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves figures out of reports that this process writes: they cost more than tiny runs."""
+    monkeypatch.setattr("looplab.experiments.training_page.draw", lambda *content: [])
+
+
+@pytest.fixture
 def tiny() -> tuple[str, ...]:
     """Words that make a run short."""
     return TINY

@@ -26,6 +26,7 @@ FILES = {
 Usage = namedtuple("Usage", "total used free")
 Looplab = Callable[..., Any]
 Refused = Callable[..., str]
+pytestmark = pytest.mark.usefixtures("done", "undrawn")  # with figures, and then without
 
 
 @pytest.fixture(scope="module")

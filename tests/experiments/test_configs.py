@@ -32,6 +32,10 @@ STEPS, EPISODES = 304, 4
 SHORT = (f"total_steps={STEPS}", f"eval_episodes={EPISODES}", f"agent.lanes={LANES}")
 #: So that several episodes end in training; MiniGrid's tasks have a limit of their own.
 LIMIT = "env.max_episode_steps=20"
+#: Of a task whose steps copy a whole road, and drive on in each copy: less of everything.
+COPYING, FEWER_STEPS, FEWER_EPISODES = "env=highway", 80, 2
+SHORTER = (f"total_steps={FEWER_STEPS}", f"eval_episodes={FEWER_EPISODES}", "env.horizon=1")
+SHORTER_LIMIT = "env.max_episode_steps=8"
 #: So that a DQN learns within so few steps.
 EAGER = ("agent=dqn", "agent.settings.learning_starts=50")
 #: Tasks whose actions are real numbers.
@@ -69,7 +73,11 @@ def ran(tmp_path: Path) -> Ran:
 
     def execute(*words: str) -> pd.DataFrame:
         limited = () if any("minigrid" in word for word in words) else (LIMIT,)
-        asked = plan([*words, *SHORT, *limited], sweeps=False)
+        short, steps, count = (*SHORT, *limited), STEPS, EPISODES
+        if COPYING in words:
+            short = (*SHORTER, SHORTER_LIMIT, f"agent.lanes={LANES}")
+            steps, count = FEWER_STEPS, FEWER_EPISODES
+        asked = plan([*words, *short], sweeps=False)
         try:
             check_cells(asked)
         except UsageError as error:
@@ -79,9 +87,9 @@ def ran(tmp_path: Path) -> Ran:
         run(asked.cells[0], tmp_path / "run")
         episodes = pd.read_parquet(tmp_path / "run" / "episodes.parquet")
         evaluated = episodes[episodes["phase"] != "train"]
-        assert set(evaluated.groupby(["phase", "policy"]).size()) == {EPISODES}
+        assert set(evaluated.groupby(["phase", "policy"]).size()) == {count}
         decisions = pd.read_parquet(tmp_path / "run" / "decisions.parquet", columns=["lane"])
-        assert len(decisions) == STEPS
+        assert len(decisions) == steps
         return episodes
 
     return execute

@@ -119,6 +119,7 @@ def test_a_comparison_that_is_killed_continues_where_it_stopped(
 
 @linux
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")  # by what continues; what was interrupted draws
 @pytest.mark.parametrize("moment", [*MOMENTS, "while workers start"])
 def test_ctrl_c_ends_in_one_line_and_the_same_command_continues(
     moment: str, started: Start, tmp_path: Path, undisturbed: bytes

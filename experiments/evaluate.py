@@ -109,10 +109,11 @@ def evaluate(
         phases: which of overseen and alone.
     """
     frames, calibration = [], {}
+    built: Parts | None = None
     num_lanes = min(whole("eval_episodes", episodes, 1), EVAL_LANES)
     for phase in phases:
         for policy in POLICIES:
-            if phase == OVERSEEN:
+            if built is None or phase == OVERSEEN:
                 built = parts(config)  # anew: its people may remember; alone there is nobody
             task = lanes(config, num_lanes)
             notes = None

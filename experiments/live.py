@@ -136,20 +136,20 @@ def live(words: Sequence[str], say: Callable[[str], None]) -> Path:
     check_writable(folder, 1)
     with locked(folder.parent), _service(own, say) as service:
         os.environ.update(service)
-        _hold(service, own, run_name(config))
-        cells = {run_name(config): f"{config['cell']['env']} {config['cell']['regime']}"}
-        steps = {run_name(config): int(config["total_steps"])}
-        with display(found.running["display"], cells, steps) as shown:
-            shown.started(run_name(config))
+        _knock(service)
+        name = run_name(config)
+        cells = {name: f"{config['cell']['env']} {config['cell']['regime']}"}
+        with display(found.running["display"], cells, {name: config["total_steps"]}) as shown:
+            shown.started(name)
             with written_whole(folder) as partial:
-                run(config, partial, lambda done: shown.advanced(run_name(config), done))
-            shown.finished(run_name(config), None)
+                run(config, partial, lambda done: shown.advanced(name, done))
+            shown.finished(name, None)
     say(text_table(summarise(pd.read_parquet(folder / EPISODES_FILE))))
     say(f"session: {folder}")
     return folder
 
 
-def _hold(service: Mapping[str, str], own: Mapping[str, Any], session: str) -> None:
+def _knock(service: Mapping[str, str]) -> None:
     """Looks whether the service is there, before an agent is built."""
     from looplab.oversight.live.client import Connection
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from looplab.envs.errors import UsageError
 from looplab.experiments.cells import BASE_AXES, cell_labels, readable, task_title
 from looplab.experiments.figures import FIGURES_FOLDER, Figure
 from looplab.experiments.figures.fleet import FIGURE
@@ -86,8 +87,11 @@ def fleet_page(folder: Path) -> Page:
 def _settings(folder: Path, comparison: Any) -> dict[str, Any]:
     """What one of the runs was told of its fleet; targets are the same for all."""
     name = comparison["runs"][0]["run"]
-    text = (folder / RUNS / name / CONFIG_FILE).read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text)["trial"])
+    path = folder / RUNS / name / CONFIG_FILE
+    try:
+        return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["trial"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read {path}, which tells the targets of the fleet") from error
 
 
 def _fleets(cells: pd.DataFrame, axes: Sequence[str]) -> dict[tuple[str, str], pd.DataFrame]:

@@ -129,7 +129,8 @@ FIGURES: dict[str, Plot] = {
         "What a regime's human hours bought in training; better is down and to the left. Dotted: a "
         "perfect reviewer who is asked about proposals at random; dashed: one who is asked about "
         "the unsafe ones only; both for the proposals of the cell that was interfered with least. "
-        "Marks at one place are drawn around each other.",
+        "Lines join cells that differ in a number alone. Marks at one place are drawn around each "
+        "other.",
         violations_vs_hours,
         _any("human_hours"),
     ),

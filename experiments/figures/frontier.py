@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from looplab.experiments.figures.marks import Mark
 from looplab.experiments.figures.safety import mark_points
 from looplab.experiments.figures.sheet import (
     GREY,
@@ -47,7 +48,7 @@ def violations_vs_hours(material: Material) -> Painted:
     """Training violations against human hours, with random review and a perfect overseer."""
     x_label, y_label = "Human hours per run", "Training violations\nper 1 000 steps"
     canvas, all_axes = panels(material, x_label, y_label, steps=False)
-    handles: list[Line2D] = line_handles(material, lines=False)
+    handles = series_handles(material.marks) or line_handles(material, lines=False)
     steps = [float(own["steps"].mean()) for own in material.seeds_of_cells]
     told = False
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
@@ -64,6 +65,50 @@ def violations_vs_hours(material: Material) -> Painted:
         handles.append(Line2D([], [], label="random review, expected", **RANDOM))
         handles.append(Line2D([], [], label="perfect overseer, asked only if unsafe", **PERFECT))
     return canvas, [*handles]
+
+
+def series_handles(marks: Sequence[Mark]) -> list[Line2D]:
+    """One entry of the legend per series, with its numbers; none where no line joins them.
+
+    Numbers that all series share are told once.
+    """
+    series: dict[int, list[Mark]] = {}
+    for mark in dict.fromkeys(marks):
+        series.setdefault(mark.series, []).append(mark)
+    if len(series) == 1 or all(len(own) == 1 for own in series.values()):
+        return []
+    names = [together([mark.label for mark in own]) for own in series.values()]
+    shared = {numbers for _, numbers in names}
+    numbers = shared.pop() if len(shared) == 1 else ""
+    handles = [
+        Line2D([], [], color=own[0].colour, marker=own[0].marker, linewidth=0.9,
+               label=name if numbers else " / ".join(filter(None, (name, told))))
+        for own, (name, told) in zip(series.values(), names, strict=True)
+    ]  # fmt: skip
+    if numbers:
+        handles.append(Line2D([], [], linestyle="", label=f"dark to pale: {numbers}"))
+    return handles
+
+
+def together(labels: Sequence[str]) -> tuple[str, str]:
+    """What several labels have in common, and the numbers in which they differ.
+
+    >>> together(["trigger risk / share 0.05", "trigger risk / share 0.2"])
+    ('trigger risk', 'share 0.05, 0.2')
+    >>> together(["in the loop", "in the loop / share 0.2"])
+    ('in the loop; in the loop / share 0.2', '')
+    """
+    parts = [label.split(" / ") for label in labels]
+    if len({len(own) for own in parts}) > 1:
+        return "; ".join(labels), ""
+    common, numbers = [], []
+    for column in zip(*parts, strict=True):
+        first, *others = dict.fromkeys(column)
+        if others:
+            numbers.append(", ".join([first, *(other.rsplit(" ", 1)[-1] for other in others)]))
+        else:
+            common.append(first)
+    return " / ".join(common), " / ".join(numbers)
 
 
 def references(cells: pd.DataFrame, steps: np.ndarray) -> References | None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from looplab.experiments.cells import task_title
 from looplab.experiments.figures.marks import Mark
@@ -38,6 +38,8 @@ MARKS_ABOVE = 4.0
 SAME_PLACE = 0.02
 BAR_HEIGHT, BAR_SHIFT, BAR_MARGIN = 0.34, 0.19, 0.2
 NUMBER_SIZE = 6.5
+#: Numbers from here on are told in thousands, so that they fit into their panel.
+THOUSANDS_FROM = 10_000.0
 FRONT: dict[str, Any] = {
     "color": GREY, "linewidth": 0.9, "linestyle": (0, (3, 1, 1, 1)), "zorder": 1.5, "alpha": 0.8,
 }  # fmt: skip
@@ -58,6 +60,8 @@ def overseen_vs_alone(material: Material) -> Painted:
             axes.tick_params(axis="y", length=0)
             axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, steps=TICK_STEPS))
             axes.margins(x=BAR_MARGIN)
+            if max(map(abs, axes.get_xlim())) >= THOUSANDS_FROM:
+                axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         left.set_yticks(range(len(rows)), [_flagged(material, row) for row in rows])
         right.set_yticks(range(len(rows)), [""] * len(rows))
         right.axvline(0.0, color=GREY, linewidth=0.8)
@@ -161,7 +165,7 @@ def _pair_of_bars(axes: Axes, place: int, cell: pd.Series, what: str, mark: Mark
         )
         side = -1 if mean < 0.0 else 1
         axes.annotate(
-            short_number(mean),
+            _bar_number(mean),
             (mean + side * float(reach[(side + 1) // 2, 0]), place + shift),
             xytext=(side * 3, 0),
             textcoords="offset points",
@@ -170,6 +174,12 @@ def _pair_of_bars(axes: Axes, place: int, cell: pd.Series, what: str, mark: Mark
             fontsize=NUMBER_SIZE,
             color="#333333",
         )
+
+
+def _bar_number(value: float) -> str:
+    if abs(value) < THOUSANDS_FROM:
+        return short_number(value)
+    return EngFormatter(places=0, sep="").format_eng(value).replace("-", "\u2212")
 
 
 def _reach(cell: pd.Series, name: str) -> tuple[float, np.ndarray]:

@@ -55,9 +55,10 @@ def cumulative_violations(material: Material) -> Painted:
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
         for row in rows:
             draw_line(axes, material.curves[row].violations, material.marks[row], row)
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
         curves = [material.curves[row].violations for row in rows]
         show_means(axes, curves)
+        if axes.get_ylim()[1] >= 1.0:  # parts of a violation are no thousandths
+            axes.yaxis.set_major_formatter(EngFormatter(sep=""))
         from_zero(axes, "y")
         _label(axes, material, curves, rows)
     return canvas, [*_legend(material)]

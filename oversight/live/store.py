@@ -164,6 +164,8 @@ class Store:
                 _write_contexts(connection, [c for change in group for c in change.contexts])
                 _write_texts(connection, group)
                 head = self._write_events(connection, head, (e for c in group for e in c.events))
+            if any(change.erased for change in group):
+                _forget(self.engine)
             self.anchor.write(head)
             self.head = head
         except Exception as error:  # whatever it was, nothing may be told to be done
@@ -256,6 +258,13 @@ def _write_texts(connection: Connection, group: list[Change]) -> None:
     erased = [name for change in group for name in change.erased]
     if erased:
         connection.execute(delete(TEXTS).where(TEXTS.c.id.in_(erased)))
+
+
+def _forget(engine: Engine) -> None:
+    """Clears SQLite's own log of what was erased, as far as nobody reads it just now."""
+    if engine.url.get_backend_name() == "sqlite":
+        with engine.connect() as connection:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
 def _unavailable() -> Refused:

@@ -187,6 +187,8 @@ def test_names_and_notes_can_be_forgotten_and_the_ledger_stays_whole(
     assert run(forget()) == 4  # the name, and a note in each of three steps
     assert [row["text"] for row in desk.store.read(select(TEXTS))] == ["machine"]
     assert len(desk.store.read(select(PEOPLE))) == 2
+    for file in copy.folder.glob("live.db*"):  # the running service's own log too
+        assert SECRET.encode() not in file.read_bytes()
     desk.store.close()
     assert audit(copy).findings == ()
     assert SECRET.encode() not in (copy.folder / "live.db").read_bytes()

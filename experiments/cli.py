@@ -117,6 +117,10 @@ Examples:
   looplab serve port=8700 db=sqlite:///reviews.db
   looplab serve deadlines=[30,120] undo_seconds=2
 """
+REVIEW_EXAMPLES = """\b
+Examples:
+  LOOPLAB_TOKEN=... looplab review http://127.0.0.1:8700
+"""
 REPLAY_EXAMPLES = """\b
 Examples:
   looplab replay results/live/NAME
@@ -448,6 +452,20 @@ def serve(overrides: tuple[str, ...]) -> None:
     from looplab.experiments.serving import serve_words
 
     serve_words(overrides, click.echo)
+
+
+@cli.command(epilog=REVIEW_EXAMPLES)
+@click.argument("url")
+def review(url: str) -> None:
+    """Answer from a terminal what a review service asks, by the same keys as on its page.
+
+    URL is the service's, as looplab live and looplab serve print it; the token that stands behind
+    its #, or else LOOPLAB_TOKEN of the environment, says who you are.
+    """
+    _need_live()
+    from looplab.experiments.serving import review as answer
+
+    answer(url)
 
 
 @cli.command(epilog=REPLAY_EXAMPLES)

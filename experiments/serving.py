@@ -12,6 +12,7 @@ from looplab.experiments.words import parse
 #: What is set of the service itself; all else of ``configs/serve.yaml`` is the queue's.
 _SERVICE = ("port", "host", "db", "token_hours")
 AUDITS = ("verify", "export")
+_PATIENCE_SECONDS = 10.0
 #: Names, in the environment, the process with which a service ends.
 STARTER = "LOOPLAB_SERVE_FOR"
 
@@ -96,3 +97,22 @@ def audit(what: str, words: Sequence[str], say: Callable[[str], None]) -> bool:
     state = "nothing was changed" if not found.findings else f"{len(found.findings)} found"
     say(f"{found.events} events: {state}")
     return not found.findings
+
+
+def review(url: str) -> None:
+    """Opens the terminal client.
+
+    Args:
+        url: of the service; a token behind a ``#token=`` stands for the environment's.
+
+    Raises:
+        UsageError: if the URL is none, or there is no token.
+        LoopLabError: if there is no service, or it does not know the token.
+    """
+    from looplab.oversight.live.client import ReviewerClient
+    from looplab.oversight.live.terminal import ReviewTerminal
+
+    address, _, token = url.partition("/#token=")
+    with ReviewerClient(address, token or None, patience=_PATIENCE_SECONDS) as client:
+        client.me()  # says at once if nobody is known there
+        ReviewTerminal(client).run()

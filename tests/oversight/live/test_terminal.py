@@ -73,7 +73,7 @@ def drive(service: Service, session: str, keys: list[str], kind: str = "review")
 def test_a_key_is_a_verdict(
     service: Service, keys: list[str], verdict: str, action: int | None
 ) -> None:
-    answer = drive(service, f"keys-{''.join(keys)}", keys)
+    answer = drive(service, f"keys-{verdict}-{action}", keys)
     assert (answer["verdict"], answer.get("action")) == (verdict, action)
 
 

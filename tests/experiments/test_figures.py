@@ -17,9 +17,9 @@ from looplab.envs.errors import UsageError
 from looplab.experiments.drift_curves import drift_curves
 from looplab.experiments.figures import FIGURES, draw_all, material
 from looplab.experiments.figures.calibration import reliability
-from looplab.experiments.figures.frontier import references
+from looplab.experiments.figures.frontier import references, series_handles
 from looplab.experiments.figures.labels import spread
-from looplab.experiments.figures.marks import REGIME_STYLES, cell_marks
+from looplab.experiments.figures.marks import REGIME_STYLES, Mark, cell_marks
 from looplab.experiments.figures.profiles import profile, scores_by_label
 from looplab.experiments.figures.safety import pareto_front
 from looplab.experiments.figures.sheet import STYLE, WIDTH_INCHES, Material, finish
@@ -236,6 +236,20 @@ def test_cells_that_differ_in_a_number_alone_share_hue_and_series() -> None:
         int(marks[1].colour[i : i + 2], 16) >= int(marks[0].colour[i : i + 2], 16)
         for i in (1, 3, 5)
     )
+
+
+def test_a_legend_names_each_series_once_and_shared_numbers_once() -> None:
+    marks = [
+        Mark(f"trigger {kind} / share {share}", colour, "o", "-", series)
+        for series, (kind, colour) in enumerate((("risk", "#000000"), ("random", "#0072B2")))
+        for share in (0.05, 0.2)
+    ]
+    labels = [handle.get_label() for handle in series_handles(marks)]
+    assert labels == ["trigger risk", "trigger random", "dark to pale: share 0.05, 0.2"]
+    labels = [handle.get_label() for handle in series_handles(marks[:3])]
+    assert labels == ["trigger risk / share 0.05, 0.2", "trigger random / share 0.05"]
+    assert series_handles(marks[:2]) == []  # what is compared is the numbers themselves
+    assert series_handles(marks[::2]) == []  # no line joins anything
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from looplab.experiments.composition import groups
 from looplab.experiments.fleet_measures import MEASURES
 from looplab.experiments.fleet_study import Study, asked
 from looplab.experiments.overrides import plan
+from looplab.experiments.report import write_report
 from looplab.experiments.result_folder import load
 from looplab.experiments.store import identity
 from looplab.experiments.trials import kind, trial_of
@@ -32,6 +33,13 @@ def fleets(looplab: Callable[..., Any], tmp_path: Path) -> Path:
     """Results of a small comparison of fleets."""
     assert looplab("compare", *SMALL).status == 0
     return tmp_path / "fleets"
+
+
+def test_a_fleet_without_its_runs_is_refused_in_a_line(fleets: Path) -> None:
+    for config in fleets.glob("runs/*/config.yaml"):
+        config.unlink()
+    with pytest.raises(UsageError, match=r"cannot read .*config\.yaml, which tells the targets"):
+        write_report(fleets)
 
 
 def test_every_kind_of_trial_can_be_read() -> None:

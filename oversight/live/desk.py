@@ -14,33 +14,27 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from looplab.oversight.live.event import Event, canonical
-from looplab.oversight.live.queue import Events, Queue, same_answer
+from looplab.oversight.live.event import Event
+from looplab.oversight.live.queue import Events, same_answer
+from looplab.oversight.live.recall import answer_of, people_of, queue_of, review_of
 from looplab.oversight.live.refusal import Refused
-from looplab.oversight.live.review import DECIDED, OPEN, RELEASED, WITHDRAWN, Ask, Opinion, Review
-from looplab.oversight.live.roles import People, Person
+from looplab.oversight.live.registry import Registry
+from looplab.oversight.live.review import DECIDED, RELEASED, WITHDRAWN, Ask, Opinion, Review
+from looplab.oversight.live.roles import Person
 from looplab.oversight.live.session import (
-    RUNNING,
     About,
     Control,
     Frame,
     Session,
-    about_of,
-    veto_of,
 )
 from looplab.oversight.live.settings import MILLISECONDS, Settings
+from looplab.oversight.live.shown import Shown
 from looplab.oversight.live.store import Change, Store
 from looplab.oversight.live.tables import (
     CONTEXTS,
-    EVENTS,
-    PEOPLE,
     REQUESTS,
-    SESSIONS,
-    SETTINGS,
-    TEXTS,
-    TOKENS,
 )
-from looplab.oversight.live.text import MAX_NAME, MAX_TEXT, Written, written
+from looplab.oversight.live.text import MAX_TEXT, Written, written
 
 #: Batches of each session whose answers stay in memory after they were told.
 _TOLD = 8
@@ -54,26 +48,6 @@ Unsubscribe = Callable[[], None]
 def wall_clock() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a reviewer is shown.
-
-    Attributes:
-        digest: SHA-256 of it.
-        text: plain values, as canonical text.
-        picture: PNG; None: there is none.
-    """
-
-    digest: str
-    text: str
-    picture: bytes | None
-
-    @property
-    def row(self) -> tuple[str, str, bytes | None]:
-        """As the store keeps it."""
-        return (self.digest, self.text, self.picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +73,7 @@ class Desk:
         self.clock = clock
         #: Is told that nothing can be written any more: memory is ahead of the disk then.
         self.on_failure: Callable[[Exception], None] = lambda error: None
-        self._key = key
+        self.key = key
         self._listeners: list[Listener] = []
         self._news: dict[str, asyncio.Event] = {}
         self._told: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -109,37 +83,9 @@ class Desk:
         self._ticking: asyncio.Task[None] | None = None
         self._earlier = asyncio.Event()
         self._ending = False
-        self.people = People(store.read(select(PEOPLE)), store.read(select(TOKENS)))
-        self.queue = Queue(self._kept_settings())
-        self._recall()
-
-    # From what is on disk
-
-    def _kept_settings(self) -> Settings:
-        kept = {row["name"]: json.loads(row["value"]) for row in self.store.read(select(SETTINGS))}
-        return Settings().changed(kept)
-
-    def _recall(self) -> None:
-        """Takes up sessions and requests that were open when the service went away."""
-        for row in self.store.read(select(SESSIONS)):
-            control = Control(**json.loads(row["control"]))
-            session = Session(
-                row["id"], about_of(json.loads(row["about"])), row["state"], 0, control
-            )
-            self.queue.sessions[session.id] = session
-        waits = select(REQUESTS).where(REQUESTS.c.state.in_((OPEN, DECIDED)))
-        for row in self.store.read(waits.order_by(REQUESTS.c.asked_at, REQUESTS.c.lane)):
-            if self.queue.sessions[row["session"]].state == RUNNING:
-                self.queue.add(review_of(row))
-        vetoes = select(EVENTS).where(EVENTS.c.kind.in_(("vetoed", "veto_taken")))
-        for row in self.store.read(vetoes.order_by(EVENTS.c.number)):
-            session, body = self.queue.sessions[row["session"]], json.loads(row["body"])
-            if row["kind"] == "vetoed":
-                body = {name: body[name] for name in body if name not in ("clock", "context")}
-                session.pending.append(veto_of(body))
-            else:
-                session.taken[body["clock"]] = [veto_of(veto) for veto in body["vetoes"]]
-                session.pending = []
+        self.people = people_of(store)
+        self.queue = queue_of(store)
+        self.registry = Registry(self)
 
     async def start(self) -> None:
         """Begins to watch deadlines; everybody gets their time anew."""
@@ -330,7 +276,8 @@ class Desk:
     async def show(self, name: str, clock: int, shown: Shown) -> None:
         """A trainer shows the next step to whoever watches; nothing of it is kept."""
         now = self.clock()
-        self.queue.show(name, Frame(clock, now, shown.digest, shown.text, shown.picture), now)
+        frame = Frame(clock, now, shown.digest, shown.text, shown.picture)
+        self.queue.see(name, now).frame = frame
         for listener in tuple(self._listeners):
             listener([Event(now, "shown", {"clock": clock}, name)])
 
@@ -351,7 +298,7 @@ class Desk:
             known = bool(session.pending or session.taken.get(clock))
             ready = not control.paused and (rest <= 0 or known)
             if ready:
-                taken, events = self.queue.take_vetoes(name, clock, self.clock())
+                taken, events = session.take_vetoes(clock, self.clock())
                 await self.commit(events)
                 told = [veto.as_dict() for veto in taken]
                 return {"ready": True, "vetoes": told, "control": control.as_dict()}
@@ -421,7 +368,7 @@ class Desk:
         """The opinion, with the number of what was written beside it."""
         if not said.text:
             return said.opinion
-        text = written(self._key, said.text, MAX_TEXT, "text")
+        text = written(self.key, said.text, MAX_TEXT, "text")
         texts.append(text)
         opinion = said.opinion
         return Opinion(
@@ -466,8 +413,9 @@ class Desk:
         self, name: str, verdict: str, lanes: tuple[int, ...], action: Any, person: Person
     ) -> None:
         """Somebody on the loop stops what runs; what they saw is kept with it."""
-        events = self.queue.veto(name, verdict, lanes, action, person, self.clock())
-        frame = self.queue.session(name).frame
+        session = self.queue.session(name)
+        events = [session.veto(verdict, lanes, action, person.id, self.clock())]
+        frame = session.frame
         shown = [] if frame is None else [Shown(frame.context, frame.shown, frame.picture)]
         await self.commit(events, shown)
 
@@ -484,50 +432,6 @@ class Desk:
         kept = {name: value for name, value in settings.as_dict().items() if name in changes}
         await self.commit([Event(self.clock(), "settings", {"settings": kept}, who=by)])
         return settings
-
-    async def make_person(
-        self, role: str, tier: int, name: str, hours: float, by: str = ""
-    ) -> tuple[str, str]:
-        """A new person and their token.
-
-        Returns:
-            Pseudonym, and the token, which is shown this once.
-        """
-        now, text = self.clock(), written(self._key, name, MAX_NAME, "name")
-        person, made = self.people.make_person(role, tier, text.id, now, by)
-        made = Event(now, made.kind, {**made.body, "name_digest": text.digest}, who=by)
-        token, _, event = self.people.make_token(person, hours, now, by)
-        await self.commit([made, event], texts=[text])
-        return person, token
-
-    async def make_token(self, person: str, hours: float, by: str = "") -> tuple[str, str]:
-        """A new token of a person, and its number."""
-        token, number, event = self.people.make_token(person, hours, self.clock(), by)
-        await self.commit([event])
-        return token, number
-
-    async def revoke(self, token: str, by: str = "") -> None:
-        """Ends a token by its number."""
-        await self.commit([self.people.revoke(token, self.clock(), by)])
-
-    async def erase(self, person: str, by: str = "") -> int:
-        """Forgets a person's name and all that they wrote; what they decided stays, unnamed.
-
-        Returns:
-            How many texts were forgotten.
-        """
-        names = await self.read(select(PEOPLE.c.name).where(PEOPLE.c.id == person))
-        if not names:
-            raise Refused("unknown", f"there is no person {person!r}")
-        mine = select(EVENTS.c.body).where(EVENTS.c.who == person)
-        bodies = [json.loads(row["body"]) for row in await self.read(mine)]
-        texts = [body.get("answer", body.get("said", {})).get("text") for body in bodies]
-        wanted = {text for text in (names[0]["name"], *texts) if text}
-        there = await self.read(select(TEXTS.c.id).where(TEXTS.c.id.in_(wanted)))
-        ids = sorted(row["id"] for row in there)
-        body = {"person": person, "texts": ids}
-        await self.commit([Event(self.clock(), "person_erased", body, who=by)], erased=ids)
-        return len(ids)
 
     async def log(self, kind: str, body: Mapping[str, Any], who: str = "") -> None:
         """Writes into the ledger that somebody came in or was turned down."""
@@ -557,32 +461,3 @@ class Desk:
         if not rows:
             raise Refused("unknown", f"nothing is kept under {digest!r}")
         return Shown(rows[0]["digest"], rows[0]["shown"], rows[0]["picture"])
-
-
-def review_of(row: Mapping[str, Any]) -> Review:
-    """A request from its row."""
-    return Review(
-        row["id"], row["session"], row["batch"], row["lane"], row["kind"], row["context"],
-        row["priority"], row["tier"], row["asked_at"], row["deadline_at"], row["state"],
-        row["seconds"], None if row["answer"] is None else json.loads(row["answer"]),
-        row["who"] or "", row["decided_at"] or 0,
-    )  # fmt: skip
-
-
-def answer_of(review: Review) -> dict[str, Any]:
-    """What a trainer is told of a request."""
-    return {
-        "request": review.id, "lane": review.lane, "who": review.who, **(review.answer or {})
-    }  # fmt: skip
-
-
-def digest_text(values: Mapping[str, Any]) -> str:
-    """The canonical text of what is shown.
-
-    Raises:
-        Refused: if a number in it is not finite.
-    """
-    try:
-        return canonical(values)
-    except ValueError as error:
-        raise Refused("invalid", "what is shown must hold finite numbers") from error

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from looplab.oversight.live.desk import Said, Shown, digest_text
+from looplab.oversight.live.desk import Said
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.review import TAG_CHARACTERS, Actions, Ask, Opinion
 from looplab.oversight.live.session import About
+from looplab.oversight.live.shown import Shown, digest_text
 from looplab.oversight.live.text import MAX_NAME, MAX_TEXT
 
 #: Names that stand in addresses.

@@ -5,7 +5,6 @@ returns the events that must be on disk before anybody is told. Times are millis
 and come from outside.
 """
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,9 +27,7 @@ from looplab.oversight.live.session import (
     STOPPED,
     About,
     Control,
-    Frame,
     Session,
-    Veto,
 )
 from looplab.oversight.live.settings import MILLISECONDS, Settings, milliseconds
 
@@ -241,40 +238,6 @@ class Queue:
         """Batches that were released since the last call: session, batch, and its requests."""
         released, self._released = self._released, []
         return released
-
-    # Watching
-
-    def show(self, name: str, frame: Frame, now: int) -> None:
-        """A trainer shows the next step to whoever watches."""
-        self.see(name, now).frame = frame
-
-    def veto(
-        self, name: str, verdict: str, lanes: tuple[int, ...], action: Any, person: Person, now: int
-    ) -> Events:
-        """Somebody on the loop stops what runs.
-
-        Raises:
-            Refused: if nothing runs, or it cannot be stopped like that.
-        """
-        session = self.session(name)
-        action = session.checked_veto(verdict, lanes, action)
-        assert session.frame is not None  # checked
-        seconds = _since(session.frame.at, now)
-        veto = Veto(f"v_{secrets.token_hex(6)}", verdict, lanes, action, person.id, seconds)
-        session.pending.append(veto)
-        body = {**veto.as_dict(), "clock": session.frame.clock, "context": session.frame.context}
-        return [Event(now, "vetoed", body, name, who=person.id)]
-
-    def take_vetoes(self, name: str, clock: int, now: int) -> tuple[list[Veto], Events]:
-        """The vetoes on the step that a trainer shows; they are its own from now on."""
-        session = self.see(name, now)
-        before = session.taken.get(clock, [])
-        if not session.pending:
-            return before, []
-        taken = before + session.pending
-        session.pending, session.taken[clock] = [], taken
-        body = {"clock": clock, "vetoes": [veto.as_dict() for veto in taken]}
-        return taken, [Event(now, "veto_taken", body, name)]
 
     # Time
 

@@ -177,9 +177,9 @@ async def _token(desk: Desk, role: str, hours: float) -> str:
     named = named.where(PEOPLE.c.role == role, TEXTS.c.text == _OWNERS[role])
     found = await desk.read(named.order_by(PEOPLE.c.made_at).limit(1))
     if found:
-        token, _ = await desk.make_token(found[0]["id"], hours)
+        token, _ = await desk.registry.make_token(found[0]["id"], hours)
         return token
-    _, token = await desk.make_person(role, 0, _OWNERS[role], hours)
+    _, token = await desk.registry.make_person(role, 0, _OWNERS[role], hours)
     return token
 
 

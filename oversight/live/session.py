@@ -1,13 +1,15 @@
 """One live run as the service sees it: what it is, how it is controlled, what its watchers did."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from looplab.envs.errors import UsageError, finite, unknown
+from looplab.oversight.live.event import Event
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.review import Actions
-from looplab.oversight.types import VERDICTS
+from looplab.oversight.live.settings import MILLISECONDS
 
 RUNNING, FINISHED, LOST, STOPPED = "open", "finished", "lost", "stopped"
 #: Why a session ends: its trainer says so, is silent for too long, or was stopped.
@@ -184,22 +186,37 @@ class Session:
             stopped = self.state == STOPPED
             raise Refused("ended", f"session {self.id} is {self.state}", stopped=stopped)
 
-    def checked_veto(self, verdict: str, lanes: tuple[int, ...], action: Any) -> Any:
-        """The action of a veto, as the trainer takes it.
+    def veto(self, verdict: str, lanes: tuple[int, ...], action: Any, who: str, now: int) -> Event:
+        """Somebody on the loop stops what runs.
 
         Raises:
-            Refused: if it is no veto of this session's.
+            Refused: if nothing runs, or it cannot be stopped like that.
         """
         self.check_open()
-        if self.frame is None:
+        frame = self.frame
+        if frame is None:
             raise Refused("invalid", "nothing is running that could be stopped")
         if verdict not in VETOES:
-            allowed = [name for name in VERDICTS if name in VETOES]
-            raise Refused("invalid", f"a veto is one of {', '.join(allowed)}, got {verdict!r}")
+            raise Refused("invalid", f"a veto is one of {', '.join(VETOES)}, got {verdict!r}")
         if any(not 0 <= lane < self.about.lanes for lane in lanes):
             raise Refused(
                 "invalid", f"lanes must lie in 0..{self.about.lanes - 1}, got {list(lanes)}"
             )
         if (verdict == "modify") != (action is not None):
             raise Refused("invalid", "modify needs an action, and no other verdict takes one")
-        return None if action is None else self.about.actions.checked(action)
+        instead = None if action is None else self.about.actions.checked(action)
+        seconds = max(now - frame.at, 0) / MILLISECONDS
+        veto = Veto(f"v_{secrets.token_hex(6)}", verdict, lanes, instead, who, seconds)
+        self.pending.append(veto)
+        body = {**veto.as_dict(), "clock": frame.clock, "context": frame.context}
+        return Event(now, "vetoed", body, self.id, who=who)
+
+    def take_vetoes(self, clock: int, now: int) -> tuple[list[Veto], list[Event]]:
+        """The vetoes on the step that a trainer shows; they are its own from now on."""
+        before = self.taken.get(clock, [])
+        if not self.pending:
+            return before, []
+        taken = before + self.pending
+        self.pending, self.taken[clock] = [], taken
+        body = {"clock": clock, "vetoes": [veto.as_dict() for veto in taken]}
+        return taken, [Event(now, "veto_taken", body, self.id)]

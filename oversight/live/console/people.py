@@ -98,7 +98,7 @@ class PeopleCard:
                 "tier": form.get("tier", ""), "hours": form.get("hours", ""),
             }
         )  # fmt: skip
-        person, token = await self._visit.desk.make_person(
+        person, token = await self._visit.desk.registry.make_person(
             body.role, body.tier, body.name, body.hours, by=self._visit.person.id
         )
         self._show(token)
@@ -106,7 +106,7 @@ class PeopleCard:
 
     async def _give(self, press: Press) -> None:
         hours = TokenIn().hours
-        token, number = await self._visit.desk.make_token(
+        token, number = await self._visit.desk.registry.make_token(
             press.value, hours, by=self._visit.person.id
         )
         self._show(token)
@@ -123,9 +123,9 @@ class PeopleCard:
     async def _revoke(self, press: Press) -> None:
         if press.value == self._visit.person.token:
             raise Refused("invalid", "this is the token that you came in with")
-        await self._visit.desk.revoke(press.value, by=self._visit.person.id)
+        await self._visit.desk.registry.revoke(press.value, by=self._visit.person.id)
         self._visit.say(f"Token {press.value} is revoked.", "good")
 
     async def _erase(self, press: Press) -> None:
-        count = await self._visit.desk.erase(press.value, by=self._visit.person.id)
+        count = await self._visit.desk.registry.erase(press.value, by=self._visit.person.id)
         self._visit.say(f"{count} texts of {press.value} are erased.", "good")

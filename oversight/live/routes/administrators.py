@@ -69,7 +69,7 @@ async def people(desk: AtDesk) -> list[dict[str, Any]]:
 @allowed(*RULING)
 async def make_person(body: PersonIn, desk: AtDesk, caller: Caller) -> dict[str, Any]:
     """Lets somebody in; their token is shown this once."""
-    person, token = await desk.make_person(
+    person, token = await desk.registry.make_person(
         body.role, body.tier, body.name, body.hours, by=caller.id
     )
     return {"person": person, "token": token}
@@ -81,7 +81,7 @@ async def make_token(
     person: PersonName, body: TokenIn, desk: AtDesk, caller: Caller
 ) -> dict[str, Any]:
     """Gives somebody another token, shown this once."""
-    token, number = await desk.make_token(person, body.hours, by=caller.id)
+    token, number = await desk.registry.make_token(person, body.hours, by=caller.id)
     return {"person": person, "token": token, "number": number}
 
 
@@ -89,7 +89,7 @@ async def make_token(
 @allowed(*RULING)
 async def revoke(token: TokenNumber, desk: AtDesk, caller: Caller) -> dict[str, Any]:
     """Ends a token by its number."""
-    await desk.revoke(token, by=caller.id)
+    await desk.registry.revoke(token, by=caller.id)
     return {"token": token}
 
 
@@ -97,7 +97,7 @@ async def revoke(token: TokenNumber, desk: AtDesk, caller: Caller) -> dict[str, 
 @allowed(*RULING)
 async def erase(person: PersonName, desk: AtDesk, caller: Caller) -> dict[str, Any]:
     """Forgets a person's name and all that they wrote; what they decided stays, unnamed."""
-    return {"person": person, "texts": await desk.erase(person, by=caller.id)}
+    return {"person": person, "texts": await desk.registry.erase(person, by=caller.id)}
 
 
 @router.get("/events")

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from looplab.oversight.live.desk import Desk, Shown
+from looplab.oversight.live.desk import Desk
 from looplab.oversight.live.messages import BATCH, NAME, Problem
 from looplab.oversight.live.refusal import STATUS, Refused
 from looplab.oversight.live.roles import ADMIN, REVIEWER, VIEWER, Person
+from looplab.oversight.live.shown import Shown
 
 #: People who may look, who may answer, and who may do all.
 LOOKING, ANSWERING, RULING = (VIEWER, REVIEWER, ADMIN), (REVIEWER, ADMIN), (ADMIN,)

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from sqlalchemy import select
 
-from looplab.oversight.live.desk import review_of
 from looplab.oversight.live.guard import allowed
 from looplab.oversight.live.messages import SpeedIn, VerdictIn, VerdictsIn, VetoIn
+from looplab.oversight.live.recall import review_of
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.routes.common import (
     ANSWERING,

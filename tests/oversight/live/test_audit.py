@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from looplab.envs.errors import UsageError
 from looplab.oversight.live.audit import Audit, export, verify
-from looplab.oversight.live.desk import Desk, Said, Shown, digest_text
+from looplab.oversight.live.desk import Desk, Said
 from looplab.oversight.live.messages import ShownIn
 from looplab.oversight.live.review import Opinion
 from looplab.oversight.live.session import Frame
+from looplab.oversight.live.shown import Shown, digest_text
 from looplab.oversight.live.store import connect
 from looplab.oversight.live.tables import METADATA, PEOPLE, TEXTS
 from tests.oversight.live.conftest import ABOUT, Clock, Place, asks, person, run
@@ -31,11 +32,11 @@ def shown(step: int) -> Shown:
 async def live(desk: Desk) -> str:
     """A little of everything; returns the pseudonym of who wrote something."""
     await desk.start()
-    trainer, _ = await desk.make_person("trainer", 0, "machine", 1.0)
-    ann, _ = await desk.make_person("reviewer", 0, "Ann Example", 1.0)
+    trainer, _ = await desk.registry.make_person("trainer", 0, "machine", 1.0)
+    ann, _ = await desk.registry.make_person("reviewer", 0, "Ann Example", 1.0)
     who = person(ann)
-    _, number = await desk.make_token(ann, 1.0)
-    await desk.revoke(number)
+    _, number = await desk.registry.make_token(ann, 1.0)
+    await desk.registry.revoke(number)
     await desk.open_session("s", ABOUT, person(trainer, role="trainer"))
     for step in range(3):
         batch = f"b{step}"
@@ -54,7 +55,7 @@ async def live(desk: Desk) -> str:
         await desk.decide(said, who)
         await desk.decide([Said("s:none:0", Opinion("approve"))], who)
     frame = shown(9)
-    desk.queue.show("s", Frame(9, desk.clock(), frame.digest, frame.text, None), desk.clock())
+    desk.queue.session("s").frame = Frame(9, desk.clock(), frame.digest, frame.text, None)
     await desk.veto("s", "reject", (), None, who)
     await desk.change_settings({"undo_seconds": 1.0})
     await desk.control("s", {"paused": True}, who)
@@ -182,7 +183,7 @@ def test_names_and_notes_can_be_forgotten_and_the_ledger_stays_whole(
     desk = copy.desk()
 
     async def forget() -> int:
-        return await desk.erase(ann)
+        return await desk.registry.erase(ann)
 
     assert run(forget()) == 4  # the name, and a note in each of three steps
     assert [row["text"] for row in desk.store.read(select(TEXTS))] == ["machine"]

@@ -264,13 +264,13 @@ def test_a_veto_stops_the_step_that_is_shown_and_is_told_once_more_to_who_asks_a
     queue: Queue, clock: Clock
 ) -> None:
     with refused("invalid"):
-        queue.veto("s", "reject", (), None, ANN, clock.now)  # nothing is shown yet
-    queue.show("s", frame(clock), clock.now)
-    queue.veto("s", "modify", (1,), "stay", ANN, clock.pass_seconds(0.4))
+        queue.session("s").veto("reject", (), None, ANN.id, clock.now)  # nothing is shown yet
+    queue.session("s").frame = frame(clock)
+    queue.session("s").veto("modify", (1,), "stay", ANN.id, clock.pass_seconds(0.4))
     for _ in range(2):  # its trainer was killed after it had been told
-        (veto,), _ = queue.take_vetoes("s", 7, clock.now)
+        (veto,), _ = queue.session("s").take_vetoes(7, clock.now)
         assert (veto.lanes, veto.action, veto.seconds, veto.who) == ((1,), 1, 0.4, "p_ann")
-    assert queue.take_vetoes("s", 8, clock.now) == ([], [])
+    assert queue.session("s").take_vetoes(8, clock.now) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -280,9 +280,9 @@ def test_a_veto_stops_the_step_that_is_shown_and_is_told_once_more_to_who_asks_a
 def test_what_is_no_veto_is_refused(
     queue: Queue, clock: Clock, verdict: str, lanes: tuple[int, ...], action: int | None
 ) -> None:
-    queue.show("s", frame(clock), clock.now)
+    queue.session("s").frame = frame(clock)
     with refused("invalid"):
-        queue.veto("s", verdict, lanes, action, ANN, clock.now)
+        queue.session("s").veto(verdict, lanes, action, ANN.id, clock.now)
 
 
 def test_only_presets_that_were_offered_can_be_switched_to(queue: Queue, clock: Clock) -> None:

@@ -70,8 +70,8 @@ def audit(what: str, words: Sequence[str], say: Callable[[str], None]) -> bool:
     """
     from looplab.oversight.live.audit import export, verify
     from looplab.oversight.live.chain import key_from
+    from looplab.oversight.live.database import connect
     from looplab.oversight.live.places import ANCHORS, KEY_FILE, default_database, home
-    from looplab.oversight.live.store import connect
 
     choice("audit", what, AUDITS)
     given: dict[str, Any] = {

@@ -8,7 +8,8 @@ import numpy as np
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError
 from looplab.oversight.decision import Decision
-from looplab.oversight.live.overseer import STOPPED, LiveOverseer
+from looplab.oversight.live.answers import STOPPED
+from looplab.oversight.live.overseer import LiveOverseer
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.base import OversightProtocol
 from looplab.oversight.types import TERMINATE, Stopped, Verdicts

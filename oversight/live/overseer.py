@@ -1,25 +1,24 @@
 """A live person in the overseer's seat, for both faces of the engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from looplab.envs.core import Actions, BoolArray, Lanes
+from looplab.envs.core import BoolArray, Lanes
 from looplab.envs.errors import UsageError, finite
 from looplab.oversight.explanation import names_of
+from looplab.oversight.live.answers import all_stopped, by_lane, verdicts_of
 from looplab.oversight.live.client import Connection, checked_url, shown_body, token_from, url_from
 from looplab.oversight.live.journal import Journal
 from looplab.oversight.live.line import Line, LiveRun, persist
 from looplab.oversight.live.review import RATING, REVIEW
 from looplab.oversight.live.showing import Histories, picture_of, values_of
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.gate import OVERDUE
 from looplab.oversight.record import Record
-from looplab.oversight.types import APPROVE, VERDICTS, Verdicts, put
+from looplab.oversight.types import Verdicts
 
-STOPPED = "stopped by a person"
 #: What of a session's control a run has to follow from a certain step on.
 _FOLLOWED = ("stopped", "regime")
 _MOST_LANES = 64
@@ -202,7 +201,7 @@ class LiveOverseer:
             if told["ready"]:
                 return {"answers": told["answers"]}
             if line.control.stopped:
-                return {"answers": _all_stopped(lanes)}
+                return {"answers": all_stopped(lanes)}
 
     def _watched(
         self, key: str, lanes: Sequence[int], seat: Seat, proposals: Proposals
@@ -219,9 +218,9 @@ class LiveOverseer:
             told = persist(lambda: line.client.vetoes(step), show, "invalid")
             line.learned(told)
             if line.control.stopped:
-                return {"answers": _all_stopped(lanes)}
+                return {"answers": all_stopped(lanes)}
             if told["ready"]:
-                return {"answers": _by_lane(told["vetoes"], lanes)}
+                return {"answers": by_lane(told["vetoes"], lanes)}
 
     def _shown(
         self, lane: int, lanes: Sequence[int], seat: Seat, proposals: Proposals
@@ -319,85 +318,3 @@ def actions_of(lanes: Lanes) -> dict[str, Any]:
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise UsageError(f"a live overseer needs bounded actions, got {space}")
     return {"low": low.tolist(), "high": high.tolist()}
-
-
-def _all_stopped(lanes: Sequence[int]) -> list[dict[str, Any]]:
-    return [
-        {"lane": lane, "verdict": "terminate", "seconds": 0.0, "elapsed": 0.0, "stopped": True}
-        for lane in lanes
-    ]
-
-
-def _by_lane(vetoes: Sequence[Mapping[str, Any]], lanes: Sequence[int]) -> list[dict[str, Any]]:
-    """The first veto that names each lane."""
-    found: dict[int, dict[str, Any]] = {}
-    for veto in vetoes:
-        for lane in veto["lanes"] or lanes:
-            if lane in lanes and lane not in found:
-                found[lane] = {
-                    "lane": lane, "verdict": veto["verdict"], "action": veto["action"],
-                    "who": veto["who"], "seconds": veto["seconds"], "elapsed": veto["seconds"],
-                }  # fmt: skip
-    return [found[lane] for lane in sorted(found)]
-
-
-def verdicts_of(answers: Sequence[Mapping[str, Any]], proposals: Proposals, name: str) -> Verdicts:
-    """Verdicts from what people answered; lanes without an answer are approved.
-
-    Args:
-        answers: as the service tells them.
-        proposals: what was asked about.
-        name: name of them together.
-    """
-    n = len(proposals)
-    code = np.full(n, APPROVE, np.int8)
-    seconds, elapsed = np.zeros(n), np.zeros(n)
-    reason, who = np.zeros(n, np.int32), np.zeros(n, np.int32)
-    rating = np.zeros(n)
-    corrected, overdue = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    correction: Actions = proposals.action.copy()
-    reasons, people = ["approve"], [name]
-    for answer in answers:
-        lane = int(answer["lane"])
-        code[lane] = VERDICTS.index(answer["verdict"])
-        seconds[lane], elapsed[lane] = answer["seconds"], answer["elapsed"]
-        reason[lane] = _place(reasons, _reason(answer))
-        if answer.get("who"):
-            who[lane] = _place(people, f"{name}: {answer['who']}")
-        overdue[lane] = bool(answer.get("overdue"))
-        given = answer.get("rating")
-        rating[lane] = np.nan if given is None else float(given)
-        if answer.get("action") is not None:
-            mask = np.arange(n) == lane
-            value = np.asarray(answer["action"], correction.dtype).reshape(correction.shape[1:])
-            put(correction, mask, np.broadcast_to(value, correction.shape))
-            corrected[lane] = True
-    return Verdicts(
-        code=code,
-        seconds=seconds,
-        reason=reason,
-        reasons=tuple(reasons),
-        overseer=name,
-        correction=correction if corrected.any() else None,
-        corrected=corrected if corrected.any() else None,
-        elapsed=elapsed,
-        who=who,
-        people=tuple(people),
-        overdue=overdue,
-        rating=rating if proposals.rated else None,
-    )
-
-
-def _reason(answer: Mapping[str, Any]) -> str:
-    """Why, in words: what the person ticked; never what they wrote."""
-    if answer.get("stopped"):
-        return STOPPED
-    if answer.get("overdue"):
-        return OVERDUE
-    return ", ".join([answer["verdict"], *answer.get("tags", ())])
-
-
-def _place(texts: list[str], text: str) -> int:
-    if text not in texts:
-        texts.append(text)
-    return texts.index(text)

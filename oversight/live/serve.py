@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from looplab.envs.errors import LoopLabError, UsageError, finite, whole
 from looplab.oversight.live.chain import key_from
+from looplab.oversight.live.database import connect
 from looplab.oversight.live.desk import Desk
 from looplab.oversight.live.places import (
     ANCHORS,
@@ -25,7 +26,7 @@ from looplab.oversight.live.places import (
 from looplab.oversight.live.roles import ADMIN, TRAINER
 from looplab.oversight.live.service import application
 from looplab.oversight.live.settings import Settings
-from looplab.oversight.live.store import Store, connect
+from looplab.oversight.live.store import Store
 from looplab.oversight.live.tables import PEOPLE, TEXTS
 
 LOCAL = ("127.0.0.1", "localhost", "::1")

@@ -1,47 +1,33 @@
 """Storage: events, sealed and on disk before anybody is told of them, many in one commit."""
 
-import fcntl
 import queue
-import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Engine,
     Select,
     bindparam,
-    create_engine,
     delete,
-    event,
     insert,
     select,
-    text,
     update,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from looplab.envs.errors import UsageError
 from looplab.oversight.live.chain import Anchor, Head, seal
+from looplab.oversight.live.database import connect, forget, lock, prepare
 from looplab.oversight.live.event import Event, canonical
 from looplab.oversight.live.projection import Row, rows_of
 from looplab.oversight.live.refusal import Refused
-from looplab.oversight.live.tables import ABOUT, CONTEXTS, EVENTS, METADATA, TEXTS
+from looplab.oversight.live.tables import CONTEXTS, EVENTS, TEXTS
 
-#: Layout of the tables; another number is another layout.
-LAYOUT = "1"
-DATABASES = ("sqlite", "postgresql")
-#: Readers do not wait for the writer; a commit is on disk when it returns; what is erased is gone.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "secure_delete=ON")
 #: Events that are written in one commit, about.
 _GROUP = 4000
-#: Number of the lock that one service holds of a PostgreSQL database; a name for it, not a secret.
-_LOCK_NUMBER = 0x6C6F6F70
 
 
 @dataclass(slots=True)
@@ -82,11 +68,11 @@ class Store:
     def __init__(self, url: str, key: bytes, anchors: Path) -> None:
         self.engine = connect(url)
         self._key = key
-        self._lock = _lock(self.engine)
+        self._lock = lock(self.engine)
         self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
         self.failure: Exception | None = None
         try:
-            self.name = _prepare(self.engine)
+            self.name = prepare(self.engine)
             self.anchor = Anchor(anchors / f"{self.name}.json")
             self.head = self._resume()
         except BaseException:
@@ -165,7 +151,7 @@ class Store:
                 _write_texts(connection, group)
                 head = self._write_events(connection, head, (e for c in group for e in c.events))
             if any(change.erased for change in group):
-                _forget(self.engine)
+                forget(self.engine)
             self.anchor.write(head)
             self.head = head
         except Exception as error:  # whatever it was, nothing may be told to be done
@@ -260,121 +246,5 @@ def _write_texts(connection: Connection, group: list[Change]) -> None:
         connection.execute(delete(TEXTS).where(TEXTS.c.id.in_(erased)))
 
 
-def _forget(engine: Engine) -> None:
-    """Clears SQLite's own log of what was erased, as far as nobody reads it just now."""
-    if engine.url.get_backend_name() == "sqlite":
-        with engine.connect() as connection:
-            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-
-
 def _unavailable() -> Refused:
     return Refused("unavailable", "the service cannot write to its database, and stops")
-
-
-def connect(url: str, must_exist: bool = False) -> Engine:
-    """An engine for a database; commits are on disk when they return.
-
-    Args:
-        url: of the database, in SQLAlchemy's words.
-        must_exist: whether a file that is not there is refused.
-
-    Raises:
-        UsageError: if the words name no database that can hold a ledger.
-    """
-    try:
-        named = make_url(url)
-    except ArgumentError as error:
-        raise UsageError(f"db must be a URL such as sqlite:///live.db, got '{url}'") from error
-    kind = named.get_backend_name()
-    shown = named.render_as_string(hide_password=True)
-    if kind not in DATABASES:
-        raise UsageError(f"db must be one of {', '.join(DATABASES)}, got {shown}")
-    if kind == "sqlite" and named.database in (None, "", ":memory:"):
-        raise UsageError("db=sqlite needs a file, as in sqlite:///live.db: memory forgets")
-    if kind == "sqlite":
-        folder = Path(str(named.database)).absolute().parent
-        if not folder.is_dir():
-            raise UsageError(f"db: there is no folder {folder}")
-        if must_exist and not Path(str(named.database)).is_file():
-            raise UsageError(f"db: there is no database {named.database}")
-    try:
-        engine = create_engine(named, pool_pre_ping=kind != "sqlite")
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise UsageError(f"db={shown} needs a driver that is not installed: {error}") from error
-    if kind == "sqlite":
-        event.listen(engine, "connect", _durable)
-    return engine
-
-
-def _durable(connection: Any, record: Any) -> None:
-    """Sets up a connection to SQLite."""
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-class _ConnectionLock:
-    """Holds a lock of PostgreSQL for as long as its connection lives."""
-
-    def __init__(self, engine: Engine) -> None:
-        try:
-            self._connection = engine.connect()
-            found = self._connection.execute(text(f"SELECT pg_try_advisory_lock({_LOCK_NUMBER})"))
-            mine = bool(found.scalar())
-            self._connection.commit()
-        except SQLAlchemyError as error:
-            raise UsageError(f"db: {_line(error)}") from error
-        if not mine:
-            self._connection.close()
-            raise _taken(engine)
-
-    def close(self) -> None:
-        self._connection.invalidate()
-        self._connection.close()
-
-
-def _lock(engine: Engine) -> "IO[str] | _ConnectionLock":
-    """Keeps other services away from the database, until it is closed or the process ends."""
-    if engine.url.get_backend_name() != "sqlite":
-        return _ConnectionLock(engine)
-    path = Path(str(engine.url.database) + ".lock")
-    try:
-        file = path.open("w")
-    except OSError as error:
-        raise UsageError(f"db: cannot write {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise _taken(engine) from None
-    return file
-
-
-def _taken(engine: Engine) -> UsageError:
-    shown = engine.url.render_as_string(hide_password=True)
-    return UsageError(f"another service uses {shown}; end it, or give another db=")
-
-
-def _prepare(engine: Engine) -> str:
-    """Makes the tables where there are none; returns the database's own name."""
-    try:
-        METADATA.create_all(engine)
-        with engine.begin() as connection:
-            about = {row.name: row.value for row in connection.execute(select(ABOUT))}
-            if not about:
-                about = {"layout": LAYOUT, "name": secrets.token_hex(8)}
-                rows = [{"name": name, "value": value} for name, value in about.items()]
-                connection.execute(insert(ABOUT), rows)
-    except SQLAlchemyError as error:
-        shown = engine.url.render_as_string(hide_password=True)
-        raise UsageError(f"cannot use {shown}: {_line(error)}") from error
-    if about.get("layout") != LAYOUT:
-        raise UsageError(
-            f"the database has layout {about.get('layout')}, this version reads {LAYOUT}"
-        )
-    return str(about["name"])
-
-
-def _line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).splitlines()[0]

@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 from looplab.envs.errors import UsageError
 from looplab.oversight.live.audit import Audit, export, verify
+from looplab.oversight.live.database import connect
 from looplab.oversight.live.desk import Desk, Said
 from looplab.oversight.live.messages import ShownIn
 from looplab.oversight.live.review import Opinion
 from looplab.oversight.live.session import Frame
 from looplab.oversight.live.shown import Shown, digest_text
-from looplab.oversight.live.store import connect
 from looplab.oversight.live.tables import METADATA, PEOPLE, TEXTS
 from tests.oversight.live.conftest import ABOUT, Clock, Place, asks, person, run
 

@@ -14,10 +14,10 @@ from looplab.oversight import Engine, Gate
 from looplab.oversight.live.audit import verify
 from looplab.oversight.live.chain import key_from
 from looplab.oversight.live.client import ReviewerClient
+from looplab.oversight.live.database import connect
 from looplab.oversight.live.overseer import LiveOverseer
 from looplab.oversight.live.places import ANCHORS, DEFAULT_DATABASE, KEY_FILE
 from looplab.oversight.live.refusal import Refused
-from looplab.oversight.live.store import connect
 from tests.oversight.live.conftest import Robot, Service, say
 
 LANES, BATCHES = 50, 20

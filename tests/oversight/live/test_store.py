@@ -8,9 +8,10 @@ from sqlalchemy import select, text
 
 from looplab.envs.errors import UsageError
 from looplab.oversight.live.chain import START, Anchor, Head, key_from, seal
+from looplab.oversight.live.database import connect
 from looplab.oversight.live.event import Event, canonical
 from looplab.oversight.live.refusal import Refused
-from looplab.oversight.live.store import Change, connect
+from looplab.oversight.live.store import Change
 from looplab.oversight.live.tables import CONTEXTS, EVENTS, REQUESTS
 from tests.oversight.live.conftest import Place
 

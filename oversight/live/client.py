@@ -8,7 +8,6 @@ import base64
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -31,36 +30,31 @@ class Unreachable(LoopLabError):
     """The service did not answer for as long as it was waited for."""
 
 
-def token_from(environment: Mapping[str, str] | None = None) -> str:
+def token_from(environment: Mapping[str, str] = os.environ) -> str:
     """The token that the environment holds.
 
     Raises:
         UsageError: if there is none.
     """
-    given = os.environ if environment is None else environment
-    token = given.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        raise UsageError(
-            f"a live overseer needs a token: set the environment's {TOKEN_VARIABLE}; looplab serve "
-            "says which file holds it"
-        )
-    return token
+    needed = "a token is needed; looplab serve says which file holds it"
+    return _named(environment, TOKEN_VARIABLE, needed)
 
 
-def url_from(environment: Mapping[str, str] | None = None) -> str:
+def url_from(environment: Mapping[str, str] = os.environ) -> str:
     """The service's address that the environment holds.
 
     Raises:
         UsageError: if there is none.
     """
-    given = os.environ if environment is None else environment
-    url = given.get(URL_VARIABLE, "").strip()
-    if not url:
-        raise UsageError(
-            "a live overseer needs a service: overseer.url=http://127.0.0.1:8700, or the "
-            f"environment's {URL_VARIABLE}; looplab live starts one"
-        )
-    return checked_url(url)
+    needed = "a live overseer needs a service: overseer.url=http://127.0.0.1:8700, or looplab live"
+    return checked_url(_named(environment, URL_VARIABLE, needed))
+
+
+def _named(environment: Mapping[str, str], name: str, needed: str) -> str:
+    value = environment.get(name, "").strip()
+    if not value:
+        raise UsageError(f"{needed}; set {name} in the environment")
+    return value
 
 
 def pauses(patience: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
@@ -263,12 +257,7 @@ class ReviewerClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.connection.close()
 
     def me(self) -> dict[str, Any]:
@@ -290,6 +279,10 @@ class ReviewerClient:
         """Keeps a request for you while you look at it."""
         found: dict[str, Any] = self.connection.call("POST", f"/api/requests/{name}/claim")
         return found
+
+    def unclaim(self, name: str) -> None:
+        """Lets others have a request that was kept for you."""
+        self.connection.call("DELETE", f"/api/requests/{name}/claim")
 
     def answer(self, name: str, verdict: str = "", **rest: Any) -> dict[str, Any]:
         """Answers a request: ``action=`` of modify, ``rating=``, ``tags=``, ``text=``."""

@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeVar
@@ -17,15 +17,11 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Match, Mount
 
+from looplab.oversight.live.asgi import HEADERS, App, Message, Receive, Scope, Send, with_headers
 from looplab.oversight.live.desk import Desk
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.roles import TRAINER, Person
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 COOKIE = "looplab_token"
@@ -41,6 +37,8 @@ RATES = {"person": (100.0, 300.0), "trainer": (2000.0, 4000.0), "stranger": (5.0
 _MOST_BUCKETS = 10_000
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 _CLOSED = 4401
+#: Nothing that the service says is kept by browsers and what stands between.
+_HEADERS = {**HEADERS, "Cache-Control": "no-store"}
 
 
 def allowed(*roles: str) -> Callable[[Endpoint], Endpoint]:
@@ -96,17 +94,23 @@ class Guard:
         app: the service.
         routes: of the service; each says who may call it.
         desk: knows whose token it is, and writes down who was turned down.
+        buckets: how often everybody may still come.
         hosts: names and addresses that the service goes by, beside what it is called in a request.
     """
 
     def __init__(
-        self, app: App, routes: list[BaseRoute], desk: Desk, hosts: tuple[str, ...] = ()
+        self,
+        app: App,
+        routes: list[BaseRoute],
+        desk: Desk,
+        buckets: Buckets,
+        hosts: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._routes = routes
         self._desk = desk
         self._hosts = hosts
-        self._buckets = Buckets()
+        self._buckets = buckets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or one connection."""
@@ -118,13 +122,13 @@ class Guard:
         try:
             person, roles = self._let_in(scope, address)
         except Refused as refused:
-            await self._turn_away(scope, receive, send, refused, address)
+            await self._turn_away(scope, receive, send, refused)
             return
         if person is not None:
             scope["state"]["person"] = person
         most = MAX_TRAINER_BODY if TRAINER in roles else MAX_BODY
         limited = receive if scope["type"] == "websocket" else _limited(scope, receive, most)
-        await self._app(scope, limited, _with_headers(send))
+        await self._app(scope, limited, with_headers(send, _HEADERS))
 
     def _let_in(self, scope: Scope, address: str) -> tuple[Person | None, frozenset[str]]:
         headers = Headers(scope=scope)
@@ -163,7 +167,7 @@ class Guard:
             raise Refused("forbidden", "this origin is not the service's own")
 
     async def _turn_away(
-        self, scope: Scope, receive: Receive, send: Send, refused: Refused, address: str
+        self, scope: Scope, receive: Receive, send: Send, refused: Refused
     ) -> None:
         """Answers, and writes it down unless it comes too often."""
         if refused.code != "too_many":
@@ -175,9 +179,9 @@ class Guard:
             await send({"type": "websocket.close", "code": _CLOSED, "reason": refused.code})
             return
         if _seeks_page(scope):
-            await _to_log_in(_with_headers(send), refused)
+            await _to_log_in(with_headers(send, _HEADERS), refused)
             return
-        await answer(_with_headers(send), refused)
+        await answer(with_headers(send, _HEADERS), refused)
 
 
 def _route(scope: Scope, routes: Sequence[BaseRoute]) -> BaseRoute | None:
@@ -278,23 +282,3 @@ def _limited(scope: Scope, receive: Receive, most: int) -> Receive:
 
 def _too_large(most: int) -> Refused:
     return Refused("too_large", f"a body may have {most} bytes")
-
-
-#: Headers of every answer: nothing is kept by others, guessed at, framed, or loaded from elsewhere.
-_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
-
-
-def _with_headers(send: Send) -> Send:
-    async def forward(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            given = {name.lower() for name, _ in message.get("headers", ())}
-            more = [header for header in _HEADERS if header[0] not in given]
-            message = {**message, "headers": [*message.get("headers", ()), *more]}
-        await send(message)
-
-    return forward

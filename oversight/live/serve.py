@@ -13,6 +13,7 @@ import uvicorn
 from sqlalchemy import select
 
 from looplab.envs.errors import LoopLabError, UsageError, finite, whole
+from looplab.oversight.live.asgi import LOOPBACK_NAMES, is_loopback
 from looplab.oversight.live.chain import key_from
 from looplab.oversight.live.database import connect
 from looplab.oversight.live.desk import Desk
@@ -29,7 +30,6 @@ from looplab.oversight.live.settings import Settings
 from looplab.oversight.live.store import Store
 from looplab.oversight.live.tables import PEOPLE, TEXTS
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
 _OWNERS = {ADMIN: "owner", TRAINER: "trainer"}
 _HIGHEST_PORT = 65535
 _PARENT_SECONDS = 0.5
@@ -103,7 +103,9 @@ def serve(serving: Serving, say: Callable[[str], None]) -> None:
     try:
         port = int(listening.getsockname()[1])
         address = _address(serving.host, port)
-        hosts = tuple(f"{name}:{port}" for name in LOCAL) if serving.host in LOCAL else ()
+        hosts = (
+            tuple(f"{name}:{port}" for name in LOOPBACK_NAMES) if is_loopback(serving.host) else ()
+        )
         config = uvicorn.Config(
             application(desk, hosts, console=True), log_level="warning", access_log=False,
             ws="websockets-sansio", server_header=False, limit_concurrency=_CONNECTIONS,
@@ -157,7 +159,7 @@ async def _run(
     if serving.settings:
         await desk.change_settings(serving.settings)
     file = _keep(tokens, address, desk.store.name)
-    if serving.host not in LOCAL:
+    if not is_loopback(serving.host):
         say(
             "warning: this listens beyond this machine, and unencrypted; put TLS in front of it, "
             "or use a tunnel"

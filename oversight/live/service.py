@@ -64,7 +64,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = (), console: bool = False) 
 
         app.include_router(router)
         routes += [*router.routes, mount(app)]
-    app.add_middleware(Guard, routes=routes, desk=desk, hosts=hosts)
+    app.add_middleware(Guard, routes=routes, desk=desk, buckets=app.state.buckets, hosts=hosts)
     return app
 
 

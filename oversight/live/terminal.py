@@ -167,24 +167,25 @@ class ReviewTerminal(App[None]):
 
     def action_say(self, verdict: str, action: Any = None) -> None:
         """A verdict on the question that is on the screen."""
-        if self.question is None or self.question["kind"] != "review":
+        question = self.question
+        if question is None or question["kind"] != "review":
             self._tell("No question waits for a verdict.")
             return
         rest = {"text": self._remark} if self._remark else {}
         rest |= {} if action is None else {"action": action}
-        self._answer(f"{verdict}: lane {self.question['lane']}", {"verdict": verdict, **rest})
+        self._answer(question, f"{verdict}: lane {question['lane']}", {"verdict": verdict, **rest})
 
     def action_rate(self, rating: float | None = None) -> None:
         """A rating of the action that is on the screen, or nothing said of it."""
-        if self.question is None or self.question["kind"] != "rating":
+        question = self.question
+        if question is None or question["kind"] != "rating":
             self._tell("No action waits for a rating.")
             return
         word = "skipped" if rating is None else ("good" if rating > 0 else "bad")
-        self._answer(f"{word}: lane {self.question['lane']}", {"rating": rating})
+        self._answer(question, f"{word}: lane {question['lane']}", {"rating": rating})
 
-    def _answer(self, what: str, body: dict[str, Any]) -> None:
-        assert self.question is not None
-        name, self.question, self._remark = self.question["id"], None, ""
+    def _answer(self, question: Mapping[str, Any], what: str, body: dict[str, Any]) -> None:
+        name, self.question, self._remark = question["id"], None, ""
         self._last = name
         self.send(what, lambda: self.client.answer(name, **body))
 
@@ -236,8 +237,7 @@ class ReviewTerminal(App[None]):
         """Lets others have the question, and goes."""
         if self.question is not None:
             name = self.question["id"]
-            path = f"/api/requests/{name}/claim"
-            self.send("left", lambda: self.client.connection.call("DELETE", path))
+            self.send("left", lambda: self.client.unclaim(name))
         self.exit()
 
 

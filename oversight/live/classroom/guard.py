@@ -3,8 +3,17 @@
 import ipaddress
 import socket
 from collections.abc import Iterable
-from typing import Any
 from urllib.parse import urlsplit
+
+from looplab.oversight.live.asgi import (
+    HEADERS,
+    App,
+    Receive,
+    Scope,
+    Send,
+    is_loopback,
+    with_headers,
+)
 
 #: What students on other machines may open; the page of the lesson opens on this machine only.
 STUDENTS_PATHS = ("/join", "/_nicegui/", "/_nicegui_ws/", "/classroom/", "/favicon.ico")
@@ -17,24 +26,11 @@ POLICY = (
     "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-HEADERS = {
+_HEADERS = {
+    **HEADERS,
     "Content-Security-Policy": POLICY,
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address means this machine alone."""
-    if host in LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:
@@ -51,26 +47,26 @@ class Guard:
         host: what the server binds to.
     """
 
-    def __init__(self, app: Any, host: str) -> None:
+    def __init__(self, app: App, host: str) -> None:
         self._app = app
         self._local = is_loopback(host)
         self._names = {"localhost", host.lower(), socket.gethostname().lower()}
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, or refuses it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         refused = self._refusal(scope)
         if refused is None:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, with_headers(send, _HEADERS))
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await _refuse(send, *refused)
+            await _refuse(with_headers(send, _HEADERS), *refused)
 
-    def _refusal(self, scope: Any) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and text of what is refused; None: nothing is."""
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get(b"host", "")
@@ -82,6 +78,8 @@ class Guard:
         address = (scope.get("client") or ("",))[0]
         if not is_loopback(address) and not _starts(scope["path"], STUDENTS_PATHS):
             return 403, "the page of the lesson opens only on the machine that shows it; use /join"
+        if b"transfer-encoding" in headers:  # it need not end
+            return 411, "a body must say its length"
         length = headers.get(b"content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             return 413, "too much at once"
@@ -111,21 +109,8 @@ def _starts(path: str, allowed: Iterable[str]) -> bool:
     )
 
 
-async def _refuse(send: Any, status: int, text: str) -> None:
+async def _refuse(send: Send, status: int, text: str) -> None:
     body = f"{text}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_raw_headers()]
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _raw_headers() -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-
-
-def _with_headers(send: Any) -> Any:
-    async def answer(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *_raw_headers()]}
-        await send(message)
-
-    return answer

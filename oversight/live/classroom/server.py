@@ -17,8 +17,9 @@ from nicegui import app as pages
 from nicegui import ui
 
 from looplab.envs.errors import UsageError
+from looplab.oversight.live.asgi import is_loopback
 from looplab.oversight.live.classroom.assets import STATIC
-from looplab.oversight.live.classroom.guard import MOST_BYTES, Guard, is_loopback
+from looplab.oversight.live.classroom.guard import MOST_BYTES, Guard
 from looplab.oversight.live.classroom.lesson import Lesson
 from looplab.oversight.live.classroom.student_page import StudentPage
 from looplab.oversight.live.classroom.teacher_page import Joining, TeacherPage

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from looplab.oversight.live.classroom.guard import MOST_BYTES, Guard, is_loopback
+from looplab.oversight.live.asgi import is_loopback
+from looplab.oversight.live.classroom.guard import MOST_BYTES, Guard
 
 HERE = {"host": "127.0.0.1:8080"}
 
@@ -56,6 +57,11 @@ def test_every_answer_forbids_frames_and_foreign_sources() -> None:
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_a_body_that_does_not_say_its_length_is_refused() -> None:
+    assert asked({**HERE, "transfer-encoding": "chunked"})[0] == 411
+    assert asked({**HERE, "content-length": str(MOST_BYTES)})[0] == 200
 
 
 @pytest.mark.parametrize(

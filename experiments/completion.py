@@ -10,11 +10,14 @@ from looplab import CONFIG_DIR
 _ROOT = "config"
 _HIDDEN = ("defaults", "_target_")
 _DEFAULTS = "defaults"
+#: Commands that take no keys but their own.
+_ALONE = ("serve",)
 #: Settings that come with a task and an agent, and are never chosen by hand.
 _TUNED = "tuned"
 #: What commands' own arguments and options take. Written down here because what defines them takes
 #: seconds to import, and who presses Tab waits; a test holds them equal.
-BENCHES = ("learning", "envs", "solve", "running")
+BENCHES = ("learning", "envs", "solve", "running", "live")
+AUDITS = ("verify", "export")
 POLICIES = ("random", "reference", "safe")
 CHECKS = (
     "machine_repairman",
@@ -46,6 +49,8 @@ def argument_words(command: str, argument: str, given: Sequence[str] = ()) -> li
             return list(BENCHES)
         case "bench", "names":
             return [name for name in _choices("env") if name not in given]
+        case "audit", "what":
+            return list(AUDITS)
         case "show", "policy":
             return list(POLICIES)
         case "validate", "words" if not given:
@@ -75,8 +80,13 @@ def completions(word: str, others: Sequence[str] = (), command: str = "") -> lis
         keys = [f"{group}.{name}" for name in _dotted(_content(group, _chosen(group, others)))]
     else:
         roots = [name for name in _content("", _ROOT) if name not in _HIDDEN]
-        keys = sorted({*_groups(), *roots, *_content("", command)})
+        own = [name for name, value in _content("", command).items() if not _nested(value)]
+        keys = sorted(own if command in _ALONE else {*_groups(), *roots, *own})
     return [f"{name}=" for name in keys if name.startswith(word)]
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def bash_completions(word: str, others: Sequence[str], command: str = "") -> list[str]:

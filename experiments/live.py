@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from looplab.envs.core import Lanes
 from looplab.envs.errors import LoopLabError, UsageError, whole
+from looplab.experiments.build import lanes, make
 from looplab.experiments.collecting import EPISODES_FILE
 from looplab.experiments.compare import RESULTS, check_cells
 from looplab.experiments.evaluate import summarise
@@ -34,14 +36,17 @@ from looplab.experiments.store import (
 from looplab.experiments.text_table import text_table
 from looplab.experiments.training import single_job, train_one
 from looplab.experiments.words import check_roots, parse
+from looplab.oversight.engine import Engine
 
-_LISTS = ("defaults", "watching")
+_PEOPLE = "people"
 _FOLDER = "live"
 _CHECKPOINTS = "checkpoints"
 #: Presets that a session can be switched to while it runs: those that people sit in, and none.
 SWITCHABLE = (
     "autonomous", "in_the_loop", "in_the_loop_correction", "on_the_loop", "veto_window",
 )  # fmt: skip
+#: Keys that say which regime it is.
+_REGIME = ("regime", "protocol")
 _START_SECONDS = 60.0
 _OPEN, _TOKENS = "open: ", "LOOPLAB_TOKEN is in "
 
@@ -52,15 +57,47 @@ class Asked:
 
     Attributes:
         own: the session's own settings, keys as in ``configs/live.yaml``.
-        words: those of the run.
+        given: words of the run, as they were given.
     """
 
     own: dict[str, Any]
-    words: tuple[str, ...]
+    given: tuple[str, ...]
+
+    @property
+    def words(self) -> list[str]:
+        """Words of the run, with what fits people where nothing else was asked for."""
+        return self._fitted(self.given)
+
+    def switched(self, regime: str) -> list[str]:
+        """The same under another preset."""
+        rest = [word for word in self.given if _key(word).partition(".")[0] not in _REGIME]
+        return self._fitted([f"regime={regime}", *rest])
+
+    @staticmethod
+    def _fitted(given: Sequence[str]) -> list[str]:
+        keys = {_key(word) for word in given}
+        words = list(given)
+        if not keys & {*_REGIME}:
+            words.append("regime=in_the_loop")
+        if "overseer" not in keys:
+            words.append("overseer=live")
+        watches = plan(words, sweeps=False).cells[0]["protocol"]["_target_"].endswith(".Veto")
+        fitting = settings_of(_FOLDER)[_PEOPLE]["on_the_loop" if watches else "in_the_loop"]
+        chosen = keys | {"trigger." for key in keys if key.partition(".")[0] == "trigger"}
+        return [word for word in fitting if not _is_chosen(_key(word), chosen)] + words
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+").partition("=")[0]
+
+
+def _is_chosen(key: str, chosen: set[str]) -> bool:
+    """Whether a key was asked for; a trigger that was touched at all is wholly the asker's."""
+    return key in chosen or (key.partition(".")[0] == "trigger" and "trigger." in chosen)
 
 
 def asked(words: Sequence[str]) -> Asked:
-    """Reads the words of a command line, and adds what fits people.
+    """Reads the words of a command line.
 
     Args:
         words: ``key=value``, as in Hydra: keys of ``configs/live.yaml`` and of a run.
@@ -69,7 +106,7 @@ def asked(words: Sequence[str]) -> Asked:
         UsageError: one line, for a wrong word, key or value.
     """
     own = settings_of(_FOLDER)
-    lists = {name: own.pop(name) for name in _LISTS}
+    del own[_PEOPLE]
     given = parse(words)
     check_roots(given, {*own, *_keys_of_runs()})
     rest = []
@@ -78,31 +115,13 @@ def asked(words: Sequence[str]) -> Asked:
             own[word.key] = value_of(word)
         else:
             rest.append(text)
-    keys = {word.key for word in given}
-    if not any(key in keys for key in ("regime", "protocol")):
-        rest.append("regime=in_the_loop")
-    if "overseer" not in keys:
-        rest.append("overseer=live")
-    watches = plan(rest, sweeps=False).cells[0]["protocol"]["_target_"].endswith(".Veto")
-    fitting = lists["watching" if watches else "defaults"]
-    return Asked(own, (*_missing(fitting, keys), *rest))
+    return Asked(own, tuple(rest))
 
 
 def _keys_of_runs() -> set[str]:
     from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed
 
     return {*composed([])} - {CHOICES, SWEEP, EXPERIMENT}
-
-
-def _missing(fitting: Sequence[str], keys: set[str]) -> list[str]:
-    """What fits people and was not asked for otherwise, by its key or by the group above it."""
-    found = []
-    for word in fitting:
-        key = word.partition("=")[0]
-        groups = {key, key.partition(".")[0]} if key.partition(".")[0] == "trigger" else {key}
-        if not groups & keys:
-            found.append(word)
-    return found
 
 
 def live(words: Sequence[str], say: Callable[[str], None]) -> Path:
@@ -122,19 +141,23 @@ def live(words: Sequence[str], say: Callable[[str], None]) -> Path:
         UsageError: before anything starts, if it cannot run.
     """
     request = asked(words)
-    own, extra = request.own, _switches(request.words)
-    start = _checkpoint(request, say)
-    named = [*request.words, *([] if start is None else [f"start_from={start}"])]
-    found, job = single_job(named)
-    config = {**job.config, REGIMES: extra} if extra else dict(job.config)
+    prepared = _checkpoint(request)
+    start = [] if prepared is None else [f"start_from={prepared.folder / 'model.zip'}"]
+    found, job = single_job([*request.words, *start])
+    config = {**job.config, REGIMES: _switches(request)}
     out = found.running["out"]
     folder = RESULTS / _FOLDER / run_name(config) if out is None else Path(out)
     if is_finished(folder):
         say(f"this session is finished already: {folder}; another seed= begins a new one")
         return folder
-    check_cells(found)
+    check_cells(plan(request.words, sweeps=False))
     check_writable(folder, 1)
-    with locked(folder.parent), _service(own, say) as service:
+    if prepared is not None:
+        if not is_finished(prepared.folder):
+            say(f"preparing an agent: {prepared.steps} steps alone")
+        train_one(prepared.words, lambda line: None)
+    check_cells(found)
+    with locked(folder.parent), _service(request.own, say) as service:
         os.environ.update(service)
         _knock(service)
         name = run_name(config)
@@ -158,38 +181,61 @@ def _knock(service: Mapping[str, str]) -> None:
     connection.close()
 
 
-def _switches(words: Sequence[str]) -> dict[str, Any]:
+def _switches(request: Asked) -> dict[str, Any]:
     """Protocols of the presets that the session can be switched to, by name.
 
-    Only those whose signal is the session's own: what is learned from a refusal stays the same.
+    Only those that fit the task, and whose signal is the session's own: what is learned from a
+    refusal stays the same.
     """
-    plain = [word for word in words if word.partition("=")[0] not in ("regime", "protocol")]
-    plain = [word for word in plain if not word.startswith("protocol.")]
-    signal = plan(words, sweeps=False).cells[0]["signal"]
+    own = plan(request.words, sweeps=False).cells[0]
+    task = lanes(own, 1)
     found = {}
     for regime in SWITCHABLE:
-        cell = plan([f"regime={regime}", *plain], sweeps=False).cells[0]
-        if cell["signal"] == signal:
+        cell = plan(request.switched(regime), sweeps=False).cells[0]
+        if cell["signal"] == own["signal"] and _fits(cell["protocol"], task):
             found[regime] = cell["protocol"]
     return found
 
 
-def _checkpoint(request: Asked, say: Callable[[str], None]) -> Path | None:
-    """A model to start from: trained alone beforehand, once, unless one is named."""
+def _fits(protocol: Mapping[str, Any], task: Lanes) -> bool:
+    """Whether a task offers what a protocol has to know."""
+    try:
+        Engine(task, make(protocol))
+    except UsageError:
+        return False
+    return True
+
+
+class Prepared(NamedTuple):
+    """An agent that a session begins with, trained alone beforehand, once.
+
+    Attributes:
+        words: of its training.
+        folder: where it is, or will be.
+        steps: how long it trains.
+    """
+
+    words: list[str]
+    folder: Path
+    steps: int
+
+
+def _checkpoint(request: Asked) -> Prepared | None:
+    """What a session begins with; None where a model is named, or none is wanted."""
     steps = whole("checkpoint_steps", request.own["checkpoint_steps"], 0)
-    if any(word.startswith("start_from=") for word in request.words) or not steps:
+    if not steps or any(_key(word) == "start_from" for word in request.given):
         return None
-    kept = ("env", "agent", "seed")
-    words = [
-        word for word in request.words if word.partition("=")[0] in kept or word.startswith("env.")
-    ]
+    words = [word for word in request.given if _shapes(_key(word))]
     words += ["regime=autonomous", f"total_steps={steps}", "eval_episodes=20", "display=none"]
     _, job = single_job(words)
     folder = RESULTS / _FOLDER / _CHECKPOINTS / job.name
-    if not is_finished(folder):
-        say(f"preparing an agent: {steps} steps alone")
-    train_one([*words, f"out={folder}"], lambda line: None)
-    return folder / "model.zip"
+    return Prepared([*words, f"out={folder}"], folder, steps)
+
+
+def _shapes(key: str) -> bool:
+    """Whether a key says what an agent is, and where it acts; not how it goes on among people."""
+    group = key.partition(".")[0]
+    return key in ("seed", "agent.hidden", "agent.algorithm", "agent", "env") or group == "env"
 
 
 @contextlib.contextmanager

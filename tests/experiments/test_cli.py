@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from looplab.experiments import bench, catalogue, cli, completion, doctor, show
+from looplab.experiments import bench, catalogue, cli, completion, doctor, serving, show
 from looplab.experiments.composition import groups
 from looplab.experiments.validation import validate
 
@@ -194,7 +194,12 @@ def tab(tmp_path: Path) -> Tab:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("li", "list"),
+        ("lis", "list"),
+        ("audit ve", "verify"),
+        ("live checkp", "checkpoint_steps="),
+        ("live peo", ""),
+        ("serve po", "port="),
+        ("serve env", ""),
         ("train env = ops_d", "ops_desk"),
         ("train env =", " ".join(groups()["env"])),
         ("train env = ops_desk,lav", "ops_desk,lava_shortcut"),
@@ -223,6 +228,7 @@ def test_words_that_are_written_down_for_completion_are_those_that_there_are() -
     assert sorted(plurals) == sorted(catalogue.PLURALS)
     assert tuple(validate.CHECKS) == completion.CHECKS
     assert tuple(bench.BENCHES) == completion.BENCHES
+    assert serving.AUDITS == completion.AUDITS
     assert show.POLICIES == completion.POLICIES
 
 

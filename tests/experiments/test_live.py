@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from looplab.experiments.live import asked
+from looplab.experiments.live import SWITCHABLE, _checkpoint, _fits, _switches, asked
 from looplab.experiments.replay import Differs, compare, replay
 from looplab.oversight.live.client import ReviewerClient
 from looplab.oversight.live.refusal import Refused
+from tests.oversight.conftest import Corridor
 
 LOOPLAB = (sys.executable, "-m", "looplab.experiments.cli")
 WORDS = (
@@ -286,6 +287,33 @@ def test_what_fits_people_is_taken_unless_something_else_is_asked_for() -> None:
     own = dict(word.split("=", 1) for word in asked(["trigger=risk", "agent.lanes=3"]).words)
     assert (own["trigger"], own["agent.lanes"]) == ("risk", "3")
     assert "trigger.share" not in own
+
+
+def test_a_session_can_be_switched_to_presets_as_they_fit_people() -> None:
+    found = _switches(asked(["env=lava_shortcut", "overseer.show_risk=false"]))
+    assert set(found) == {*SWITCHABLE}
+    watched = found["on_the_loop"]
+    assert watched["trigger"]["_target_"].endswith("Always")
+    assert (watched["lag"], watched["overseer"]["show_risk"]) == (0, False)
+    assert found["in_the_loop"]["trigger"]["_target_"].endswith("Budget")
+
+
+def test_presets_that_a_task_cannot_have_do_not_fit_it() -> None:
+    found = _switches(asked(["env=lava_shortcut"]))
+    unsure = Corridor(1, corrects=False)  # nobody knows what would be right in it
+    fits = {regime: _fits(protocol, unsure) for regime, protocol in found.items()}
+    assert fits["in_the_loop"]
+    assert not fits["in_the_loop_correction"]
+    assert not fits["on_the_loop"]
+
+
+def test_a_prepared_agent_is_what_the_session_goes_on_with() -> None:
+    prepared = _checkpoint(asked(["env=ops_desk", "seed=3", "agent.hidden=[8]", "agent.lanes=4"]))
+    assert prepared is not None
+    assert {"env=ops_desk", "seed=3", "agent.hidden=[8]"} <= set(prepared.words)
+    assert "agent.lanes=4" not in prepared.words
+    assert _checkpoint(asked(["start_from=a.zip"])) is None
+    assert _checkpoint(asked(["checkpoint_steps=0"])) is None
 
 
 def test_a_run_keeps_no_secret_and_goes_by_the_same_name_wherever_people_are(

@@ -6,15 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from looplab import CONFIG_DIR
 from looplab.envs.core import Actions, Lanes
 from looplab.envs.errors import UsageError, choice, finite, unknown, whole
 from looplab.experiments import build
 from looplab.experiments.composition import groups, keys_under
 from looplab.experiments.fleet_policy import POLICIES, by_model
 from looplab.experiments.overrides import plan
+from looplab.experiments.own_words import settings_of
 from looplab.experiments.words import Word, check_roots, parse
 from looplab.oversight.fallbacks import halts
 from looplab.oversight.fleet import (
@@ -70,7 +68,7 @@ class Asked:
 
 def defaults() -> dict[str, Any]:
     """The fleet's own settings, as ``configs/fleet.yaml`` has them."""
-    return dict(yaml.safe_load((CONFIG_DIR / "fleet.yaml").read_text(encoding="utf-8")))
+    return settings_of("fleet")
 
 
 def asked(words: Sequence[str]) -> Asked:

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError, unknown, whole
 from looplab.experiments.classroom.lesson_file import lesson_file
 from looplab.experiments.classroom.tasks import LEARNING, task
 from looplab.experiments.files import write_whole
 from looplab.experiments.overrides import plan
+from looplab.experiments.own_words import settings_of
 from looplab.experiments.words import Word, parse
 from looplab.oversight.live.classroom.lesson import Lesson
 from looplab.oversight.live.classroom.recording import record
@@ -47,7 +45,7 @@ def asked(words: Sequence[str]) -> Asked:
     Raises:
         UsageError: one line, for a wrong word, key or value.
     """
-    own = dict(yaml.safe_load((CONFIG_DIR / "demo.yaml").read_text(encoding="utf-8")))
+    own = settings_of("demo")
     rest, name = [], DEFAULT_ENV
     for word, text in zip(parse(words), words, strict=True):
         if word.sweeps:

@@ -13,10 +13,12 @@ from looplab.envs.errors import UsageError
 from looplab.oversight.live.audit import Audit, export, verify
 from looplab.oversight.live.database import connect
 from looplab.oversight.live.desk import Desk, Said
+from looplab.oversight.live.event import Event
 from looplab.oversight.live.messages import ShownIn
 from looplab.oversight.live.review import Opinion
 from looplab.oversight.live.session import Frame
 from looplab.oversight.live.shown import Shown, digest_text
+from looplab.oversight.live.store import Change
 from looplab.oversight.live.tables import METADATA, PEOPLE, TEXTS
 from tests.oversight.live.conftest import ABOUT, Clock, Place, asks, person, run
 
@@ -153,6 +155,23 @@ def test_two_events_that_changed_places_are_found(copy: Place) -> None:
         "UPDATE events SET number = 6 WHERE number = -5",
     )
     assert audit(copy).findings
+
+
+def test_an_event_of_another_past_with_a_good_seal_is_found(copy: Place, tmp_path: Path) -> None:
+    """Somebody puts a backup back, goes on differently, and mixes both pasts."""
+    other = Place(tmp_path / "other", Clock())
+    shutil.copytree(copy.folder, other.folder, ignore=shutil.ignore_patterns("other"))
+    number = audit(copy).events + 1
+    for place, role in ((copy, "viewer"), (other, "admin")):
+        store = place.store()
+        store.append(Change([Event(1, "login", {"role": role}), Event(2, "stopped")])).result(10)
+        store.close()
+    database = sqlite3.connect(other.folder / "live.db")
+    (row,) = database.execute(f"SELECT body, seal FROM events WHERE number = {number}")
+    database.close()
+    spoil(copy, f"UPDATE events SET body = '{row[0]}', seal = '{row[1]}' WHERE number = {number}")
+    (finding,) = audit(copy).findings
+    assert str(finding).startswith(f"event {number + 1}: its seal is broken")
 
 
 def test_the_anchor_that_is_gone_or_spoilt_is_told(copy: Place) -> None:

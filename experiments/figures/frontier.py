@@ -1,6 +1,7 @@
 """The oversight frontier: training violations against human hours, with two lines of reference."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +49,11 @@ def violations_vs_hours(material: Material) -> Painted:
     """Training violations against human hours, with random review and a perfect overseer."""
     x_label, y_label = "Human hours per run", "Training violations\nper 1 000 steps"
     canvas, all_axes = panels(material, x_label, y_label, steps=False)
-    handles = series_handles(material.marks) or line_handles(material, lines=False)
+    handles = series_handles(material.marks)
+    if handles:  # one entry per series, so one marker too
+        material = replace(material, marks=alike(material.marks))
+    else:
+        handles = line_handles(material, lines=False)
     steps = [float(own["steps"].mean()) for own in material.seeds_of_cells]
     told = False
     for (_, rows), axes in zip(material.tasks(), all_axes, strict=True):
@@ -88,6 +93,12 @@ def series_handles(marks: Sequence[Mark]) -> list[Line2D]:
     if numbers:
         handles.append(Line2D([], [], linestyle="", label=f"dark to pale: {numbers}"))
     return handles
+
+
+def alike(marks: Sequence[Mark]) -> list[Mark]:
+    """The marks, those of one series with the marker of its first."""
+    first: dict[int, str] = {}
+    return [replace(mark, marker=first.setdefault(mark.series, mark.marker)) for mark in marks]
 
 
 def together(labels: Sequence[str]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from looplab.envs.errors import UsageError
 from looplab.experiments.drift_curves import drift_curves
 from looplab.experiments.figures import FIGURES, draw_all, material
 from looplab.experiments.figures.calibration import reliability
-from looplab.experiments.figures.frontier import references, series_handles
+from looplab.experiments.figures.frontier import alike, references, series_handles
 from looplab.experiments.figures.labels import spread
 from looplab.experiments.figures.marks import REGIME_STYLES, Mark, cell_marks
 from looplab.experiments.figures.profiles import profile, scores_by_label
@@ -240,14 +240,19 @@ def test_cells_that_differ_in_a_number_alone_share_hue_and_series() -> None:
 
 def test_a_legend_names_each_series_once_and_shared_numbers_once() -> None:
     marks = [
-        Mark(f"trigger {kind} / share {share}", colour, "o", "-", series)
+        Mark(f"trigger {kind} / share {share}", colour, marker, "-", series)
         for series, (kind, colour) in enumerate((("risk", "#000000"), ("random", "#0072B2")))
-        for share in (0.05, 0.2)
+        for share, marker in ((0.05, "os"[series]), (0.2, "^v"[series]))
     ]
     labels = [handle.get_label() for handle in series_handles(marks)]
     assert labels == ["trigger risk", "trigger random", "dark to pale: share 0.05, 0.2"]
     labels = [handle.get_label() for handle in series_handles(marks[:3])]
     assert labels == ["trigger risk / share 0.05, 0.2", "trigger random / share 0.05"]
+    drawn = alike(marks)
+    shown = {(handle.get_label(), handle.get_marker()) for handle in series_handles(marks)[:2]}
+    assert [mark.marker for mark in drawn] == ["o", "o", "s", "s"]
+    assert {marker for _, marker in shown} == {"o", "s"}
+    assert [mark.colour for mark in drawn] == [mark.colour for mark in marks]
     assert series_handles(marks[:2]) == []  # what is compared is the numbers themselves
     assert series_handles(marks[::2]) == []  # no line joins anything
 

@@ -179,9 +179,14 @@ class TrainerClient:
         found: dict[str, Any] = self.connection.call("PUT", self._path, self._about)["control"]
         return found
 
-    def ask(self, batch: str, requests: Sequence[Mapping[str, Any]]) -> None:
+    def ask(
+        self,
+        batch: str,
+        requests: Sequence[Mapping[str, Any]],
+        counts: Mapping[str, float] | None = None,
+    ) -> None:
         """Asks about lanes of one step; a session that was given up is taken up again."""
-        body = {"requests": list(requests)}
+        body = {"requests": list(requests), "counts": dict(counts or {})}
         self._living(lambda: self.connection.call("PUT", f"{self._path}/batches/{batch}", body))
 
     def answers(self, batch: str) -> dict[str, Any]:
@@ -196,10 +201,14 @@ class TrainerClient:
         )
         return found
 
-    def show(self, clock: int, shown: Mapping[str, Any]) -> None:
+    def show(
+        self, clock: int, shown: Mapping[str, Any], counts: Mapping[str, float] | None = None
+    ) -> None:
         """Shows the next step to whoever watches."""
         path = f"{self._path}/frames/{clock}"
-        self._living(lambda: self.connection.call("PUT", path, dict(shown)))
+        self._living(
+            lambda: self.connection.call("PUT", path, {**shown, "counts": dict(counts or {})})
+        )
 
     def vetoes(self, clock: int) -> dict[str, Any]:
         """Waits for what stops the step that is shown, up to ``WAIT_SECONDS``."""
@@ -216,9 +225,10 @@ class TrainerClient:
         )
         return found
 
-    def end(self) -> None:
+    def end(self, counts: Mapping[str, float] | None = None) -> None:
         """Says that the run is over."""
-        self.connection.call("POST", f"{self._path}/end", {"reason": "finished"})
+        body = {"reason": "finished", "counts": dict(counts or {})}
+        self.connection.call("POST", f"{self._path}/end", body)
 
     def _living(self, call: Callable[[], Any]) -> Any:
         """Calls; where the service had given the session up, opens it again first.
@@ -285,7 +295,7 @@ class ReviewerClient:
         self.connection.call("DELETE", f"/api/requests/{name}/claim")
 
     def answer(self, name: str, verdict: str = "", **rest: Any) -> dict[str, Any]:
-        """Answers a request: ``action=`` of modify, ``rating=``, ``tags=``, ``text=``."""
+        """Answers: ``action=`` of modify, ``rating=``, ``values=``, ``tags=``, ``text=``."""
         body = {"verdict": verdict, **rest}
         found: dict[str, Any] = self.connection.call("POST", f"/api/requests/{name}/verdict", body)
         return found

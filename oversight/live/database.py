@@ -13,7 +13,7 @@ from looplab.envs.errors import UsageError
 from looplab.oversight.live.tables import ABOUT, METADATA
 
 #: Layout of the tables; another number is another layout.
-LAYOUT = "1"
+LAYOUT = "2"
 DATABASES = ("sqlite", "postgresql")
 #: Readers do not wait for the writer; a commit is on disk when it returns; what is erased is gone.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "secure_delete=ON")

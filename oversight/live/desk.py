@@ -9,12 +9,13 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, select
 
 from looplab.oversight.live.event import Event
+from looplab.oversight.live.form import form_of
 from looplab.oversight.live.queue import Events, same_answer
 from looplab.oversight.live.recall import answer_of, people_of, queue_of, review_of
 from looplab.oversight.live.refusal import Refused
@@ -186,17 +187,27 @@ class Desk:
         await self.commit(self.queue.open_session(name, about, trainer.id, self.clock()))
         return self.queue.session(name)
 
-    async def end_session(self, name: str, reason: str, who: Person) -> None:
-        """A live run is over."""
-        await self.commit(self.queue.end_session(name, reason, who.id, self.clock()))
+    async def end_session(
+        self, name: str, reason: str, who: Person, counts: Mapping[str, float] | None = None
+    ) -> None:
+        """A live run is over, with what it has counted."""
+        now, session = self.clock(), self.queue.session(name)
+        counted = session.count(counts or {}, now, at_once=True)
+        await self.commit([*counted, *self.queue.end_session(name, reason, who.id, now)])
         self._told.pop(name, None)
 
-    async def ask(self, name: str, batch: str, asks: Sequence[tuple[Ask, Shown]]) -> None:
-        """A trainer asks about the lanes of a step, all at once.
+    async def ask(
+        self,
+        name: str,
+        batch: str,
+        asks: Sequence[tuple[Ask, Shown]],
+        counts: Mapping[str, float] | None = None,
+    ) -> None:
+        """A trainer asks about the lanes of a step, all at once, and says what it has counted.
 
         What a person has answered before, and what was told before, is not asked again.
         """
-        self.queue.see(name, self.clock())
+        session = self.queue.see(name, self.clock())
         if (name, batch) in self._leaving:
             return  # it is answered, and about to be told
         fresh = [pair for pair in asks if pair[0].id not in self.queue.reviews]
@@ -204,6 +215,7 @@ class Desk:
             before = {row["id"]: row for row in await self._rows([a.id for a, _ in fresh])}
             fresh = [pair for pair in fresh if not self._answered(before.get(pair[0].id), pair[0])]
         events = self.queue.ask(name, batch, [ask for ask, _ in fresh], self.clock())
+        events += session.count(counts or {}, self.clock())
         on_its_way = {shown.digest: shown for _, shown in fresh}
         self._shown.update(on_its_way)  # who is quick sees the request before it is on disk
         try:
@@ -273,11 +285,16 @@ class Desk:
                 return {"ready": control != known, "control": control}
             await self._until_news(name, left)
 
-    async def show(self, name: str, clock: int, shown: Shown) -> None:
-        """A trainer shows the next step to whoever watches; nothing of it is kept."""
+    async def show(
+        self, name: str, clock: int, shown: Shown, counts: Mapping[str, float] | None = None
+    ) -> None:
+        """A trainer shows the next step to whoever watches; only what it has counted is kept."""
         now = self.clock()
-        frame = Frame(clock, now, shown.digest, shown.text, shown.picture)
-        self.queue.see(name, now).frame = frame
+        session = self.queue.see(name, now)
+        session.frame = Frame(clock, now, shown.digest, shown.text, shown.picture)
+        counted = session.count(counts or {}, now)
+        if counted:
+            await self.commit(counted)
         for listener in tuple(self._listeners):
             listener([Event(now, "shown", {"clock": clock}, name)])
 
@@ -346,23 +363,30 @@ class Desk:
         texts: list[Written] = []
         for at in which:
             one = said[at]
-            here = one.request in self.queue.reviews
-            if not here and one.request not in looked_up:
+            held, row = self.queue.reviews.get(one.request), rows.get(one.request)
+            if held is None and one.request not in looked_up:
                 left.append(at)
                 continue
             try:
                 opinion = self._noted(one, texts)
-                if here:
+                if held is not None:
                     events += self.queue.decide(one.request, person, opinion, self.clock())
                 else:
-                    self._refuse_gone(one.request, rows.get(one.request), opinion, person)
-                results[at] = {"request": one.request, "ok": True}
+                    self._refuse_gone(one.request, row, opinion, person)
+                answered = held or review_of(row or {})
+                results[at] = {"request": one.request, "ok": True, **self.feedback(answered)}
             except Refused as refused:
                 results[at] = {"request": one.request, "ok": False, **refused.as_dict()}
                 body = {"code": refused.code, "request": one.request}
                 events.append(Event(self.clock(), "refused", body, who=person.id))
         await self.commit(events, texts=texts)
         return left
+
+    def feedback(self, review: Review) -> dict[str, Any]:
+        """What somebody who practises is told of a question, once it is answered."""
+        practice = self.queue.session(review.session).about.practice
+        told = practice and review.unsafe is not None and review.answer is not None
+        return {"unsafe": review.unsafe} if told else {}
 
     def _noted(self, said: Said, texts: list[Written]) -> Opinion:
         """The opinion, with the number of what was written beside it."""
@@ -371,9 +395,7 @@ class Desk:
         text = written(self.key, said.text, MAX_TEXT, "text")
         texts.append(text)
         opinion = said.opinion
-        return Opinion(
-            opinion.verdict, opinion.action, opinion.rating, opinion.tags, text.id, text.digest
-        )
+        return replace(opinion, text=text.id, text_digest=text.digest)
 
     def _refuse_gone(
         self, request: str, row: Mapping[str, Any] | None, opinion: Opinion, person: Person
@@ -386,7 +408,8 @@ class Desk:
         if not row["who"]:
             raise Refused("late", f"the time of request {request} is over")
         actions = self.queue.session(row["session"]).about.actions
-        said = opinion.fitting(row["kind"], actions) if row["who"] == person.id else None
+        form = None if row["form"] is None else form_of(json.loads(row["form"]))
+        said = opinion.fitting(row["kind"], actions, form) if row["who"] == person.id else None
         if said is None or not same_answer(json.loads(row["answer"]), said):
             by = row["who"]
             raise Refused("answered", f"request {request} was answered by {by}", by=by)

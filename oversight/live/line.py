@@ -26,6 +26,8 @@ class LiveRun:
         journal: where its answers are kept; None: nowhere but in the service.
         replay: answer from the journal alone, and call no service.
         regimes: presets that it can be switched to.
+        people: pseudonyms of those whom it asks; empty: everybody who may answer.
+        practice: whether people are told at once how right they were.
     """
 
     env: str
@@ -36,6 +38,8 @@ class LiveRun:
     journal: Path | None = None
     replay: bool = False
     regimes: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    practice: bool = False
 
 
 class Line:
@@ -92,10 +96,10 @@ class Line:
                 self._over.wait(_REST_SECONDS)
         self._beating.connection.close()
 
-    def end(self) -> None:
-        """Says that the run is over, and hangs up."""
+    def end(self, counts: Mapping[str, float]) -> None:
+        """Says that the run is over and what it has counted, and hangs up."""
         self._over.set()
-        self.client.end()  # which also ends the other thread's question
+        self.client.end(counts)  # which also ends the other thread's question
         self.hang_up()
 
     def hang_up(self) -> None:

@@ -5,9 +5,19 @@ import binascii
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
+from looplab.oversight.live.counts import COUNTS
 from looplab.oversight.live.desk import Said
+from looplab.oversight.live.form import Field as FormField
+from looplab.oversight.live.form import Form
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.review import TAG_CHARACTERS, Actions, Ask, Opinion
 from looplab.oversight.live.session import About
@@ -94,12 +104,14 @@ class SessionIn(Message):
     actions: ActionsIn
     identity: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     regimes: list[Label] = Field(default=[], max_length=100)
+    people: list[Label] = Field(default=[], max_length=100)
+    practice: bool = False
 
     def about(self) -> About:
         """As the queue knows it."""
         return About(
             self.env, self.regime, self.algo, self.lanes, self.actions.actions(), self.identity,
-            tuple(self.regimes),
+            tuple(self.regimes), tuple(self.people), self.practice,
         )  # fmt: skip
 
 
@@ -128,39 +140,94 @@ class ShownIn(Message):
         return Shown(digest, text, png)
 
 
+class FieldIn(Message):
+    """One thing to fill in: a number between ``low`` and ``high``, or one of ``options``."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    low: Number | None = None
+    high: Number | None = None
+    options: list[Label] = Field(default=[], max_length=50)
+
+    def field(self) -> FormField:
+        """As the queue knows it.
+
+        Raises:
+            Refused: if it asks for neither, or both.
+        """
+        numbers = self.low is not None and self.high is not None and self.low <= self.high
+        if numbers == bool(self.options) or (self.low is None) != (self.high is None):
+            raise Refused("invalid", f"field {self.name} needs low and high, or options")
+        return FormField(self.name, self.low, self.high, tuple(self.options))
+
+
 class AskIn(ShownIn):
-    """A request about one lane."""
+    """A request about one lane, with what its trainer knows and reviewers are not told."""
 
     lane: Lane
-    kind: Literal["review", "rating"] = "review"
+    kind: Literal["review", "rating", "form"] = "review"
     priority: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
     tier: Annotated[int, Field(ge=0, le=99)] = 0
+    unsafe: bool | None = None
+    trial: bool = False
+    form: list[FieldIn] = Field(default=[], max_length=50)
 
     def ask(self, session: str, batch: str) -> tuple[Ask, Shown]:
         """As the queue knows it; its name follows from where it belongs."""
         shown = self.shown()
         name = f"{session}:{batch}:{self.lane}"
-        return Ask(name, self.lane, self.kind, shown.digest, self.priority, self.tier), shown
+        ask = Ask(
+            name, self.lane, self.kind, shown.digest, self.priority, self.tier, self.unsafe,
+            self.trial, self._form(),
+        )  # fmt: skip
+        return ask, shown
+
+    def _form(self) -> Form | None:
+        names = [field.name for field in self.form]
+        if (self.kind != "form" and names) or len({*names}) < len(names):
+            raise Refused("invalid", "fields go with a form, each under a name of its own")
+        if self.kind != "form":
+            return None
+        return Form(tuple(field.field() for field in self.form))
+
+
+def _counted(given: dict[str, float]) -> dict[str, float]:
+    for name in given:
+        if name not in COUNTS:
+            raise ValueError(f"counts are {', '.join(COUNTS)}; got {name!r}")
+    return given
+
+
+Counted = Annotated[dict[str, Annotated[float, Field(ge=0.0, le=1e15)]], AfterValidator(_counted)]
 
 
 class BatchIn(Message):
     """Requests about lanes of one step, which wait for one another."""
 
     requests: list[AskIn] = Field(min_length=1, max_length=MAX_LANES)
+    counts: Counted = {}
+
+
+class FrameIn(ShownIn):
+    """The step that runs next, where somebody watches."""
+
+    counts: Counted = {}
 
 
 class VerdictIn(Message):
-    """An answer to a review: one of the five verdicts; or to a rating: a number or null."""
+    """An answer: a verdict to a review, a number or null to a rating, values to a form."""
 
     verdict: Annotated[str, StringConstraints(max_length=20)] = ""
     action: Action | None = None
     rating: Number | None = None
     tags: list[Tag] = Field(default=[], max_length=10)
     text: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = ""
+    values: dict[Label, Number | Label] = Field(default={}, max_length=50)
 
     def said(self, request: str) -> Said:
         """As the desk takes it."""
-        opinion = Opinion(self.verdict, self.action, self.rating, tuple(self.tags))
+        opinion = Opinion(
+            self.verdict, self.action, self.rating, tuple(self.tags), values=self.values
+        )
         return Said(request, opinion, self.text)
 
 
@@ -215,6 +282,7 @@ class EndIn(Message):
     """How a session ended, in its trainer's words."""
 
     reason: Literal["finished"] = "finished"
+    counts: Counted = {}
 
 
 class LoginIn(Message):

@@ -11,10 +11,12 @@ from looplab.envs.errors import UsageError, finite
 from looplab.oversight.explanation import names_of
 from looplab.oversight.live.answers import all_stopped, by_lane, verdicts_of
 from looplab.oversight.live.client import Connection, checked_url, shown_body, token_from, url_from
+from looplab.oversight.live.counts import Counts
 from looplab.oversight.live.journal import Journal
 from looplab.oversight.live.line import Line, LiveRun, persist
 from looplab.oversight.live.review import RATING, REVIEW
 from looplab.oversight.live.showing import Histories, picture_of, values_of
+from looplab.oversight.overseers.catch_trials import CATCH_TRIAL
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.record import Record
 from looplab.oversight.types import Verdicts
@@ -36,6 +38,7 @@ class Seat:
         names: what the task calls its actions.
         told: what people had set of the session when it was last looked at.
         stopped: the session was stopped while a question waited.
+        counts: of the steps that it has seen.
     """
 
     phase: int
@@ -45,6 +48,7 @@ class Seat:
     names: tuple[str, ...] = ()
     told: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
+    counts: Counts = field(default_factory=Counts)
 
 
 class LiveOverseer:
@@ -89,6 +93,7 @@ class LiveOverseer:
         self._phases = 0
         self._line: Line | None = None
         self._journal: Journal | None = None
+        self._counts = Counts()
 
     def bind(self, run: LiveRun) -> None:
         """Says which run it sits in, before the first question.
@@ -111,8 +116,11 @@ class LiveOverseer:
 
     def start(self, num_lanes: int) -> Seat:
         """Takes a seat in an engine."""
+        seat = Seat(self._phases, Histories(num_lanes))
+        if self._phases == 0:  # what is counted is the training, not what is evaluated after it
+            self._counts = seat.counts
         self._phases += 1
-        return Seat(self._phases - 1, Histories(num_lanes))
+        return seat
 
     def begin(self, seat: Seat, mask: BoolArray) -> None:
         """An episode begins: what came before is no longer shown."""
@@ -121,6 +129,7 @@ class LiveOverseer:
     def see(self, seat: Seat, record: Record) -> None:
         """Keeps what the lanes have lived through, to be shown."""
         seat.histories.add(record, seat.names)
+        seat.counts.add(record)
 
     def __call__(self, proposals: Proposals) -> Verdicts:
         """Verdicts of the lanes that are asked about, when people have given them all.
@@ -187,13 +196,15 @@ class LiveOverseer:
         kind = RATING if proposals.rated else REVIEW
         requests = [
             {**self._shown(lane, [lane], seat, proposals), "lane": lane, "kind": kind,
-             "priority": self._priority(lane, proposals)}
+             "priority": self._priority(lane, proposals), **_truth(lane, proposals)}
             for lane in lanes
         ]  # fmt: skip
-        line.client.ask(key, requests)
+        counts = self._counts.as_dict()
 
         def again() -> None:
-            line.client.ask(key, requests)
+            line.client.ask(key, requests, counts)
+
+        again()
 
         while True:
             told = persist(lambda: line.client.answers(key), again, "withdrawn", "unknown")
@@ -208,10 +219,11 @@ class LiveOverseer:
     ) -> dict[str, Any]:
         line = self._connected(proposals.lanes)
         shown = self._shown(lanes[0], lanes, seat, proposals)
+        counts = self._counts.as_dict()
         step = seat.phase * 10**9 + seat.clock * 10 + min(seat.call, 9)
 
         def show() -> None:
-            line.client.show(step, shown)
+            line.client.show(step, shown, counts)
 
         show()
         while True:
@@ -266,6 +278,7 @@ class LiveOverseer:
                 "env": run.env, "regime": run.regime, "algo": run.algo,
                 "lanes": lanes.num_lanes, "actions": actions_of(lanes),
                 "identity": run.identity, "regimes": list(run.regimes),
+                "people": list(run.people), "practice": run.practice,
             }  # fmt: skip
             connection = Connection(self.url or url_from(), token_from(), self.patience)
             self._line = Line(connection, self.session or run.session, about)
@@ -289,7 +302,7 @@ class LiveOverseer:
         """
         if self._line is not None:
             if finished:
-                self._line.end()
+                self._line.end(self._counts.as_dict())
             else:
                 self._line.hang_up()
             self._line = None
@@ -302,6 +315,15 @@ class LiveOverseer:
         if self._journal is not None:
             raise UsageError("a live overseer cannot be copied while it writes a run's journal")
         return self.__dict__ | {"_line": None}
+
+
+def _truth(lane: int, proposals: Proposals) -> dict[str, Any]:
+    """What the trainer knows of a question, and reviewers are not told."""
+    known = proposals.known and bool(np.isfinite(proposals.truth[lane]))
+    return {
+        "unsafe": bool(proposals.unsafe[lane]) if known else None,
+        "trial": proposals.occasion.endswith(CATCH_TRIAL),
+    }
 
 
 def actions_of(lanes: Lanes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Because rows follow from events alone, an audit can make them again and compare.
 ``session_resumed``       the same trainer, or another that goes on with its run, is back
 ``session_ended``         it is over: finished, lost, or stopped
 ``control``               somebody paused, resumed, slowed, stopped it, or switched its regime
+``counted``               what its trainer has counted so far
 ``asked``                 a request came; again, if its trainer had been given up
 ``deferred``              its deadline was set anew, because the service had been away
 ``escalated``             it went to the next tier, by a person or by its deadline
@@ -66,6 +67,7 @@ def _session_opened(event: Event, body: Mapping[str, Any]) -> Rows:
     values = {
         "state": "open", "opened_at": event.at, "ended_at": None,
         "about": canonical(body["about"]), "control": canonical(body["control"]), "mixed": False,
+        "counts": canonical({}),
     }  # fmt: skip
     return (Row(SESSIONS, event.session, values, new=True),)
 
@@ -83,13 +85,18 @@ def _control(event: Event, body: Mapping[str, Any]) -> Rows:
     return (Row(SESSIONS, event.session, values),)
 
 
+def _counted(event: Event, body: Mapping[str, Any]) -> Rows:
+    return (Row(SESSIONS, event.session, {"counts": canonical(body["counts"])}),)
+
+
 def _asked(event: Event, body: Mapping[str, Any]) -> Rows:
     values = {
         "session": event.session, "batch": body["batch"], "lane": body["lane"],
         "kind": body["kind"], "state": "open", "tier": body["tier"],
         "priority": body["priority"], "asked_at": event.at, "deadline_at": body["deadline_at"],
         "decided_at": None, "verdict": None, "answer": None, "who": None, "seconds": 0.0,
-        "context": body["context"],
+        "context": body["context"], "unsafe": body["unsafe"], "trial": body["trial"],
+        "form": None if body["form"] is None else canonical(body["form"]),
     }  # fmt: skip
     return (Row(REQUESTS, event.request, values, new=True),)
 
@@ -157,6 +164,7 @@ _WRITERS: dict[str, Callable[[Event, Mapping[str, Any]], Rows]] = {
     "session_resumed": _session_resumed,
     "session_ended": _session_ended,
     "control": _control,
+    "counted": _counted,
     "asked": _asked,
     "deferred": _deferred,
     "escalated": _escalated,

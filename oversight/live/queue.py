@@ -12,6 +12,7 @@ from looplab.oversight.live.event import Event
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.review import (
     DECIDED,
+    FORM,
     OPEN,
     RELEASED,
     UNANSWERED,
@@ -143,12 +144,15 @@ class Queue:
             tier = min(ask.tier, self.settings.top)
             review = Review(
                 ask.id, name, batch, ask.lane, ask.kind, ask.context, ask.priority, tier,
-                now, self.settings.deadline_at(tier, now),
+                now, None if ask.kind == FORM else self.settings.deadline_at(tier, now),
+                unsafe=ask.unsafe, trial=ask.trial, form=ask.form,
             )  # fmt: skip
             self.add(review)
             body = {
                 "batch": batch, "lane": ask.lane, "kind": ask.kind, "context": ask.context,
                 "priority": ask.priority, "tier": tier, "deadline_at": review.deadline_at,
+                "unsafe": ask.unsafe, "trial": ask.trial,
+                "form": None if ask.form is None else ask.form.as_list(),
             }  # fmt: skip
             events.append(Event(now, "asked", body, name, ask.id))
         return events
@@ -162,8 +166,12 @@ class Queue:
         """Requests that somebody may answer, most urgent first; None: all of them."""
         found = [review for review in self.reviews.values() if review.state == OPEN]
         if person is not None:
-            found = [review for review in found if review.tier <= person.tier]
+            found = [review for review in found if self.is_for(review, person)]
         return sorted(found, key=lambda review: review.urgency)
+
+    def is_for(self, review: Review, person: Person) -> bool:
+        """Whether somebody is asked: by their tier, and by whom the session asks."""
+        return review.tier <= person.tier and self.session(review.session).asks(person)
 
     def review(self, request: str) -> Review:
         """A request that is still held.
@@ -203,11 +211,11 @@ class Queue:
         """
         review = self.reviews.get(request)
         if review is not None and review.state == DECIDED and review.who == person.id:
-            said = opinion.fitting(review.kind, self._about(review).actions)
+            said = opinion.fitting(review.kind, self._about(review).actions, review.form)
             if same_answer(review.answer or {}, said):
                 return []  # the same once more: its acknowledgement was lost
         review = self._open_to(request, person, now)
-        said = opinion.fitting(review.kind, self._about(review).actions)
+        said = opinion.fitting(review.kind, self._about(review).actions, review.form)
         seconds = review.seconds + self._looked(review, person, now)
         self._unkeep(review)
         if said.verdict == UNANSWERED and review.tier < self.settings.top:
@@ -228,7 +236,7 @@ class Queue:
             raise Refused("forbidden", "only who gave an answer can take it back")
         review.seconds = float((review.answer or {}).get("seconds", review.seconds))
         review.state, review.answer, review.who, review.decided_at = OPEN, None, "", 0
-        review.deadline_at = self.settings.deadline_at(review.tier, now)
+        review.deadline_at = self._deadline(review, now)
         review.claimed_by, review.claimed_at = person.id, now
         review.claimed_until = now + milliseconds(self.settings.claim_seconds)
         body = {"deadline_at": review.deadline_at, "seconds": review.seconds}
@@ -282,7 +290,7 @@ class Queue:
         events = []
         for review in self.reviews.values():
             if review.state == OPEN:
-                review.deadline_at = self.settings.deadline_at(review.tier, now)
+                review.deadline_at = self._deadline(review, now)
                 body = {"deadline_at": review.deadline_at}
                 events.append(Event(now, "deferred", body, review.session, review.id))
         for session in self.sessions.values():
@@ -294,8 +302,14 @@ class Queue:
     def _about(self, review: Review) -> About:
         return self.session(review.session).about
 
+    def _deadline(self, review: Review, now: int) -> int | None:
+        """When its tier's time is over; forms have all the time."""
+        return None if review.kind == FORM else self.settings.deadline_at(review.tier, now)
+
     def _open_to(self, request: str, person: Person, now: int) -> Review:
         review = self.review(request)
+        if not self.session(review.session).asks(person):
+            raise Refused("forbidden", f"request {request} asks somebody else")
         if review.tier > person.tier:
             raise Refused(
                 "forbidden", f"request {request} is with tier {review.tier}, yours is {person.tier}"
@@ -379,6 +393,7 @@ def _since(then: int, now: int) -> float:
 
 def same_answer(answer: Mapping[str, Any], said: Opinion) -> bool:
     """Whether somebody says again what was decided; what they write beside it may differ."""
-    return (answer.get("verdict"), answer.get("action"), answer.get("rating")) == (
-        said.verdict, said.action, said.rating,
-    )  # fmt: skip
+    kept = [answer.get(name) for name in ("verdict", "action", "rating")]
+    return kept == [said.verdict, said.action, said.rating] and (
+        answer.get("values", {}) == dict(said.values)
+    )

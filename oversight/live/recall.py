@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from looplab.oversight.live.form import form_of
 from looplab.oversight.live.queue import Queue
 from looplab.oversight.live.review import DECIDED, OPEN, Review
 from looplab.oversight.live.roles import People
@@ -27,6 +28,7 @@ def queue_of(store: Store) -> Queue:
     for row in store.read(select(SESSIONS)):
         control = Control(**json.loads(row["control"]))
         session = Session(row["id"], about_of(json.loads(row["about"])), row["state"], 0, control)
+        session.counts = session.written = json.loads(row["counts"])
         queue.sessions[session.id] = session
     waits = select(REQUESTS).where(REQUESTS.c.state.in_((OPEN, DECIDED)))
     for row in store.read(waits.order_by(REQUESTS.c.asked_at, REQUESTS.c.lane)):
@@ -50,7 +52,8 @@ def review_of(row: Mapping[str, Any]) -> Review:
         row["id"], row["session"], row["batch"], row["lane"], row["kind"], row["context"],
         row["priority"], row["tier"], row["asked_at"], row["deadline_at"], row["state"],
         row["seconds"], None if row["answer"] is None else json.loads(row["answer"]),
-        row["who"] or "", row["decided_at"] or 0,
+        row["who"] or "", row["decided_at"] or 0, unsafe=row["unsafe"], trial=bool(row["trial"]),
+        form=None if row["form"] is None else form_of(json.loads(row["form"])),
     )  # fmt: skip
 
 

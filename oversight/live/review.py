@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from looplab.oversight.live.form import Form
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.types import VERDICTS
 
-#: What is asked: may this action run? or: how good was it?
-REVIEW, RATING = "review", "rating"
-KINDS = (REVIEW, RATING)
+#: What is asked: may this action run? how good was it? or, of a person: to fill in a form.
+REVIEW, RATING, FORM = "review", "rating", "form"
+KINDS = (REVIEW, RATING, FORM)
 OPEN, DECIDED, RELEASED, WITHDRAWN = "open", "decided", "released", "withdrawn"
 #: Verdict of a request that nobody answered; the protocol then fails closed.
 UNANSWERED = "escalate"
@@ -65,6 +66,7 @@ class Opinion:
         tags: reasons, short words.
         text: number of the text that holds what else was written; empty: nothing was.
         text_digest: sealed digest of that text.
+        values: what was filled in, where a form was asked for.
     """
 
     verdict: str
@@ -73,13 +75,18 @@ class Opinion:
     tags: tuple[str, ...] = ()
     text: str = ""
     text_digest: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
-    def fitting(self, kind: str, actions: Actions) -> "Opinion":
+    def fitting(self, kind: str, actions: Actions, form: Form | None = None) -> "Opinion":
         """This opinion of a request of a kind, checked.
 
         Raises:
             Refused: if it is none on such a request.
         """
+        if kind == FORM:
+            return self._filled(Form() if form is None else form)
+        if self.values:
+            raise Refused("invalid", f"a {kind} takes no values; only forms do")
         if len(self.tags) > MAX_TAGS or any(not 0 < len(t) <= TAG_CHARACTERS for t in self.tags):
             raise Refused(
                 "invalid", f"at most {MAX_TAGS} tags of 1 to {TAG_CHARACTERS} characters are taken"
@@ -97,6 +104,13 @@ class Opinion:
         action = None if self.action is None else actions.checked(self.action)
         return Opinion(self.verdict, action, None, self.tags, self.text, self.text_digest)
 
+    def _filled(self, form: Form) -> "Opinion":
+        others = (self.action, self.rating, *self.tags)
+        if self.verdict not in ("", "approve") or any(said is not None for said in others):
+            raise Refused("invalid", "a form takes values, and a text; no verdict")
+        values = form.checked(self.values)
+        return Opinion("approve", text=self.text, text_digest=self.text_digest, values=values)
+
     def _rating(self) -> "Opinion":
         if self.verdict not in ("", "approve", "reject") or self.action is not None:
             raise Refused("invalid", "a rating takes a number in [-1, 1], or null to say nothing")
@@ -111,8 +125,9 @@ class Opinion:
         said = {
             "verdict": self.verdict, "action": self.action, "rating": self.rating,
             "tags": list(self.tags), "text": self.text, "text_digest": self.text_digest,
+            "values": dict(self.values),
         }  # fmt: skip
-        return {name: value for name, value in said.items() if value not in (None, "", [])}
+        return {name: value for name, value in said.items() if value not in (None, "", [], {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +141,9 @@ class Ask:
         context: SHA-256 of what the reviewer is shown.
         priority: higher ones come first.
         tier: which tier is asked first, from 0 on.
+        unsafe: whether what is proposed is unsafe, which reviewers are not told; None: not known.
+        trial: whether it is a catch trial: judged as any other, and never executed.
+        form: what is to be filled in, where ``kind`` is ``form``.
     """
 
     id: str
@@ -134,6 +152,9 @@ class Ask:
     context: str
     priority: float = 0.0
     tier: int = 0
+    unsafe: bool | None = None
+    trial: bool = False
+    form: Form | None = None
 
 
 @dataclass(slots=True)
@@ -159,6 +180,7 @@ class Review:
         claimed_by: for whom it is kept; empty: nobody.
         claimed_at: since when.
         claimed_until: till when.
+        unsafe, trial, form: see ``Ask``.
     """
 
     id: str
@@ -179,6 +201,9 @@ class Review:
     claimed_by: str = field(default="")
     claimed_at: int = 0
     claimed_until: int = 0
+    unsafe: bool | None = None
+    trial: bool = False
+    form: Form | None = None
 
     @property
     def urgency(self) -> tuple[float, float, str]:

@@ -9,6 +9,7 @@ from looplab.envs.errors import UsageError, finite, unknown
 from looplab.oversight.live.event import Event
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.review import Actions
+from looplab.oversight.live.roles import Person
 from looplab.oversight.live.settings import MILLISECONDS
 
 RUNNING, FINISHED, LOST, STOPPED = "open", "finished", "lost", "stopped"
@@ -17,6 +18,8 @@ ENDS = (FINISHED, LOST, STOPPED)
 #: Verdicts that stop what runs.
 VETOES = ("reject", "modify", "terminate")
 _FASTEST = 1000.0
+#: Counts of a session are written down so often, at most.
+_COUNT_MILLISECONDS = 1000
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class About:
         actions: what can run in it.
         identity: tells one run from another, whatever it is called.
         regimes: presets that it can be switched to.
+        people: pseudonyms of those whom it asks; empty: everybody who may answer.
+        practice: whether people are told at once how right they were.
     """
 
     env: str
@@ -83,6 +88,8 @@ class About:
     actions: Actions
     identity: str
     regimes: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    practice: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as ``about_of`` reads them."""
@@ -91,6 +98,7 @@ class About:
         return {
             "env": self.env, "regime": self.regime, "algo": self.algo, "lanes": self.lanes,
             "identity": self.identity, "actions": actions, "regimes": list(self.regimes),
+            "people": list(self.people), "practice": self.practice,
         }  # fmt: skip
 
 
@@ -98,8 +106,8 @@ def about_of(values: Mapping[str, Any]) -> About:
     """What ``About.as_dict`` made of it, back."""
     given = values["actions"]
     actions = Actions(given["n"], tuple(given["names"]), tuple(given["low"]), tuple(given["high"]))
-    rest = {name: value for name, value in values.items() if name not in ("actions", "regimes")}
-    return About(actions=actions, regimes=tuple(values["regimes"]), **rest)
+    lists = {name: tuple(values[name]) for name in ("regimes", "people")}
+    return About(**{**values, **lists, "actions": actions})
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,8 @@ class Session:
         pending: vetoes that the trainer has not been told yet.
         taken: those that it was told, by the step that they stopped.
         batches: names of the open requests of each batch.
+        counts: what its trainer has counted so far; see ``counts``.
+        written: what was last written down of them, and ``counted_at`` when, in milliseconds.
     """
 
     id: str
@@ -179,6 +189,22 @@ class Session:
     pending: list[Veto] = field(default_factory=list)
     taken: dict[int, list[Veto]] = field(default_factory=dict)
     batches: dict[str, list[str]] = field(default_factory=dict)
+    counts: Mapping[str, float] = field(default_factory=dict)
+    written: Mapping[str, float] = field(default_factory=dict)
+    counted_at: int = 0
+
+    def count(self, counts: Mapping[str, float], now: int, at_once: bool = False) -> list[Event]:
+        """Takes what the trainer has counted; writes it down now and then, or at once."""
+        self.counts = dict(counts or self.counts)
+        soon = now - self.counted_at < _COUNT_MILLISECONDS and not at_once
+        if soon or self.counts == self.written:
+            return []
+        self.counted_at, self.written = now, self.counts
+        return [Event(now, "counted", {"counts": self.counts}, self.id)]
+
+    def asks(self, person: Person) -> bool:
+        """Whether it asks somebody."""
+        return not self.about.people or person.id in self.about.people
 
     def check_open(self) -> None:
         """Refuses what comes after the end."""

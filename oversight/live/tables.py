@@ -51,6 +51,7 @@ SESSIONS = Table(
     Column("about", Text, nullable=False),
     Column("control", Text, nullable=False),
     Column("mixed", Boolean, nullable=False),
+    Column("counts", Text, nullable=False),
 )
 REQUESTS = Table(
     "requests",
@@ -71,6 +72,9 @@ REQUESTS = Table(
     Column("who", String(40)),
     Column("seconds", Float, nullable=False),
     Column("context", String(64), nullable=False),
+    Column("unsafe", Boolean),
+    Column("trial", Boolean, nullable=False),
+    Column("form", Text),
     Index("requests_by_state", "state", "session"),
     Index("requests_by_session", "session", "batch"),
     Index("requests_by_person", "who", "decided_at"),

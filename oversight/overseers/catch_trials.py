@@ -14,7 +14,8 @@ from looplab.oversight.parts import TABLE
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.types import APPROVE, Verdicts, some
 
-_OCCASION = "/catch trial"
+#: Ends the name of the occasion on which a trial is shown.
+CATCH_TRIAL = "/catch trial"
 
 
 class CatchTrials:
@@ -65,7 +66,7 @@ class CatchTrials:
         if not some(shown):
             return verdicts
         unsafe = proposals.uniform(self, "unsafe") < self.unsafe_share
-        trial = proposals.having(_other(proposals, unsafe), _OCCASION)
+        trial = proposals.having(_other(proposals, unsafe), CATCH_TRIAL)
         shown &= trial.unsafe == unsafe
         if not some(shown):
             return verdicts

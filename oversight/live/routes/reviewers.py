@@ -11,6 +11,7 @@ from looplab.oversight.live.guard import allowed
 from looplab.oversight.live.messages import SpeedIn, VerdictIn, VerdictsIn, VetoIn
 from looplab.oversight.live.recall import review_of
 from looplab.oversight.live.refusal import Refused
+from looplab.oversight.live.roles import ADMIN
 from looplab.oversight.live.routes.common import (
     ANSWERING,
     LOOKING,
@@ -71,7 +72,7 @@ async def requests(desk: AtDesk, caller: Caller) -> dict[str, Any]:
 
 @router.get("/requests/{request}")
 @allowed(*LOOKING)
-async def one_request(request: RequestName, desk: AtDesk) -> dict[str, Any]:
+async def one_request(request: RequestName, desk: AtDesk, caller: Caller) -> dict[str, Any]:
     """A request, what is shown of it, and how it was answered."""
     held = desk.queue.reviews.get(request)
     if held is None:
@@ -79,11 +80,14 @@ async def one_request(request: RequestName, desk: AtDesk) -> dict[str, Any]:
         if not rows:
             raise Refused("unknown", f"there is no request {request!r}")
         held = review_of(rows[0])
+    if caller.role != ADMIN and not desk.queue.session(held.session).asks(caller):
+        raise Refused("forbidden", f"request {request} asks somebody else")
     shown = await desk.shown(held.context)
     return {
         **held.summary(), "now": desk.clock(), "context": held.context,
         "shown": json.loads(shown.text), "picture": shown.picture is not None,
         "answer": None if held.answer is None else dict(held.answer), "who": held.who,
+        **desk.feedback(held),
     }  # fmt: skip
 
 

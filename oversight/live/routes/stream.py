@@ -113,6 +113,6 @@ def _told(desk: Desk, person: Person, event: Event) -> dict[str, Any] | None:
     if not event.request:
         return {**about, **({"clock": event.body["clock"]} if "clock" in event.body else {})}
     review = desk.queue.reviews.get(event.request)
-    if review is None or review.tier > person.tier:
+    if review is None or not desk.queue.is_for(review, person):
         return None
     return {**about, "request": review.id, "review": review.summary()}

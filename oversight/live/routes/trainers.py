@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from looplab.oversight.live.guard import allowed
-from looplab.oversight.live.messages import BatchIn, Clock, EndIn, KnownIn, SessionIn, ShownIn
+from looplab.oversight.live.messages import BatchIn, Clock, EndIn, FrameIn, KnownIn, SessionIn
 from looplab.oversight.live.roles import TRAINER
 from looplab.oversight.live.routes.common import (
     PROBLEMS,
@@ -48,7 +48,7 @@ async def end_session(
     session: SessionName, body: EndIn, desk: AtDesk, caller: Caller
 ) -> dict[str, Any]:
     """Ends a session; what it still asked is withdrawn."""
-    await desk.end_session(session, body.reason, caller)
+    await desk.end_session(session, body.reason, caller, body.counts)
     return {"session": session}
 
 
@@ -59,7 +59,7 @@ async def ask(
 ) -> dict[str, Any]:
     """Asks about lanes of one step, which wait for one another."""
     asks = [request.ask(session, batch) for request in body.requests]
-    await desk.ask(session, batch, asks)
+    await desk.ask(session, batch, asks, body.counts)
     return {"session": session, "requests": [ask.id for ask, _ in asks]}
 
 
@@ -74,9 +74,9 @@ async def answers(
 
 @router.put("/frames/{clock}")
 @allowed(TRAINER)
-async def show(session: SessionName, clock: Clock, body: ShownIn, desk: AtDesk) -> dict[str, Any]:
+async def show(session: SessionName, clock: Clock, body: FrameIn, desk: AtDesk) -> dict[str, Any]:
     """Shows the next step to whoever watches."""
-    await desk.show(session, clock, body.shown())
+    await desk.show(session, clock, body.shown(), body.counts)
     return {"session": session}
 
 

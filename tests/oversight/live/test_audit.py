@@ -49,7 +49,7 @@ async def live(desk: Desk) -> str:
             )
             for ask in asks(0, 1)
         ]
-        await desk.ask("s", batch, pairs)
+        await desk.ask("s", batch, pairs, {"steps": 10.0 * (step + 1)})
         said = [
             Said(f"s:{batch}:0", Opinion("approve"), SECRET),
             Said(f"s:{batch}:1", Opinion("reject")),
@@ -126,7 +126,9 @@ CHANGES = {
     "a request is gone": f"DELETE FROM requests WHERE id = {A_REVIEW}",
     "a request is added": "INSERT INTO requests SELECT id || 'x', session, batch, lane, kind, "
     "state, tier, priority, asked_at, deadline_at, decided_at, verdict, answer, who, seconds, "
-    f"context FROM requests WHERE id = {A_REVIEW}",
+    f"context, unsafe, trial, form FROM requests WHERE id = {A_REVIEW}",
+    "whether it was unsafe": f"UPDATE requests SET unsafe = 1 WHERE id = {A_REVIEW}",
+    "what was counted": "UPDATE sessions SET counts = '{}'",
     "a role": "UPDATE people SET role = 'admin' WHERE role = 'reviewer'",
     "a revoked token": "UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
     "a token's end": "UPDATE tokens SET expires_at = expires_at + 1",

@@ -19,7 +19,7 @@ from tests.oversight.live.conftest import Place
 def asked(request: str, at: int = 1) -> Event:
     body = {
         "batch": "b", "lane": 0, "kind": "review", "context": "c" * 64, "priority": 0.0,
-        "tier": 0, "deadline_at": None,
+        "tier": 0, "deadline_at": None, "unsafe": None, "trial": False, "form": None,
     }  # fmt: skip
     return Event(at, "asked", body, "s", request)
 
@@ -132,7 +132,7 @@ def test_a_database_of_another_layout_or_kind_is_refused(place: Place) -> None:
     with sqlite3.connect(place.folder / "live.db") as database:
         database.execute("UPDATE about SET value = '0' WHERE name = 'layout'")
     database.close()
-    with pytest.raises(UsageError, match="layout 0, this version reads 1"):
+    with pytest.raises(UsageError, match="layout 0, this version reads 2"):
         place.store()
     (place.folder / "live.db").write_bytes(b"no database at all, but long enough to be one" * 50)
     with pytest.raises(UsageError, match="cannot use"):

@@ -79,7 +79,9 @@ def test_a_session_is_paused_slowed_switched_and_stopped(
     entry.get_by_label("Regime").select_option("autonomous")
     entry.get_by_role("button", name="Switch").click()
     wait_for(lambda: control()["regime"] == "autonomous", "regime")
-    assert service.events("control", session=runs.session)[-1]["body"]["mixed"] is True
+    wait_for(  # it holds in memory before it is on disk
+        lambda: service.events("control", session=runs.session)[-1]["body"]["mixed"], "the ledger"
+    )
     entry.get_by_role("button", name="Stop for good").click()
     entry.get_by_role("button", name="Press again").click()
     wait_for(lambda: control()["stopped"], "stop")

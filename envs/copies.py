@@ -1,18 +1,20 @@
 """Copies of environments in their present state."""
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 from gymnasium.utils import EzPickle
 
 from looplab.envs.errors import UsageError
 
+World = TypeVar("World", bound=gym.Env[Any, Any])
+
 #: Modules of what only draws, and cannot be copied; copies share it with their original.
 _SCREENS = ("pygame", "gymnasium.envs.mujoco.mujoco_rendering")
 
 
-def copied(env: gym.Env[Any, Any], name: str) -> gym.Env[Any, Any]:
+def copied(env: World, name: str) -> World:
     """A copy of an environment in the same state, with its random generator.
 
     An environment that is pickled by its arguments (Gymnasium's ``EzPickle``) would be made anew,

@@ -1,5 +1,6 @@
 """Lanes made of Gymnasium environments, in this process."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,16 @@ class GymLanes(Lanes):
         self._results: list[Any] = [None] * self.num_lanes
         self.infos: list[dict[str, Any]] = [{} for _ in envs]
         self.reseed(0)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "GymLanes":
+        """A copy in the same state, its environments copied as ``fork`` copies them."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        for name, value in vars(self).items():
+            if name == "envs":
+                twin.envs = [copied(env, name_of(env)) for env in self.envs]
+            else:
+                setattr(twin, name, copy.deepcopy(value, memo))
+        return twin
 
     def reseed(self, seed: int) -> None:
         """Lane i draws from ``seed + i`` from the next reset on, beginning with episode 0."""

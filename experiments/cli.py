@@ -112,6 +112,16 @@ Examples:
   looplab live env=lava_shortcut regime=on_the_loop speed=3
   looplab live env=ops_desk trigger=risk start_from=results/train/NAME/model.zip
 """
+PRACTICE_EXAMPLES = """\b
+Examples:
+  looplab practice env=lava_shortcut
+  looplab practice env=ops_desk questions=40 unsafe_share=0.2 judges=[typical,rubber_stamp] seed=7
+"""
+STUDY_EXAMPLES = """\b
+Examples:
+  looplab study participants=8 env=lava_shortcut out=results/study/risk_shown
+  looplab study file=my_study.yaml
+"""
 SERVE_EXAMPLES = """\b
 Examples:
   looplab serve port=8700 db=sqlite:///reviews.db
@@ -438,6 +448,35 @@ def live(overrides: tuple[str, ...]) -> None:
     from looplab.experiments.live import live as run_live
 
     run_live(overrides, click.echo)
+
+
+@cli.command(epilog=PRACTICE_EXAMPLES)
+@_overrides
+def practice(overrides: tuple[str, ...]) -> None:
+    """Judge proposals whose answers are known, be told at once, and get a score card.
+
+    Prints one link. configs/practice.yaml lists the keys beside env=, tolerance= and seed=. The
+    card stands beside simulated humans who judged the same. Results go to results/practice/NAME.
+    """
+    _need_live()
+    from looplab.experiments.practice.practice import practice as run_practice
+
+    click.echo(f"practice: {run_practice(overrides, click.echo)}")
+
+
+@cli.command(epilog=STUDY_EXAMPLES)
+@_overrides
+def study(overrides: tuple[str, ...]) -> None:
+    """Run a study: consent, conditions in balanced order, workload and trust, tables.
+
+    Each participant gets a pseudonym and a link; configs/study.yaml lists the keys and is an
+    example of a study's own file. Results go to results/study/NAME; one that was interrupted goes
+    on with the same command.
+    """
+    _need_live()
+    from looplab.experiments.practice.study import study as run_study
+
+    click.echo(f"study: {run_study(overrides, click.echo)}")
 
 
 @cli.command(epilog=SERVE_EXAMPLES)

@@ -1,13 +1,6 @@
 """The ``live`` command: the review service, its page and a training run, in one go."""
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,17 +8,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from looplab.envs.core import Lanes
-from looplab.envs.errors import LoopLabError, UsageError, whole
+from looplab.envs.errors import UsageError, whole
 from looplab.experiments.build import lanes, make
 from looplab.experiments.collecting import EPISODES_FILE
 from looplab.experiments.compare import RESULTS, check_cells
 from looplab.experiments.evaluate import summarise
 from looplab.experiments.live_seat import REGIMES
+from looplab.experiments.live_service import service
 from looplab.experiments.overrides import plan
-from looplab.experiments.own_words import settings_of, value_of
+from looplab.experiments.own_words import settings_of, split_words
 from looplab.experiments.progress import display
 from looplab.experiments.run import run
-from looplab.experiments.serving import STARTER
 from looplab.experiments.store import (
     check_writable,
     is_finished,
@@ -35,7 +28,6 @@ from looplab.experiments.store import (
 )
 from looplab.experiments.text_table import text_table
 from looplab.experiments.training import single_job, train_one
-from looplab.experiments.words import check_roots, parse
 from looplab.oversight.engine import Engine
 
 _PEOPLE = "people"
@@ -47,8 +39,6 @@ SWITCHABLE = (
 )  # fmt: skip
 #: Keys that say which regime it is.
 _REGIME = ("regime", "protocol")
-_START_SECONDS = 60.0
-_OPEN, _TOKENS = "open: ", "LOOPLAB_TOKEN is in "
 
 
 @dataclass(frozen=True)
@@ -105,23 +95,8 @@ def asked(words: Sequence[str]) -> Asked:
     Raises:
         UsageError: one line, for a wrong word, key or value.
     """
-    own = settings_of(_FOLDER)
-    del own[_PEOPLE]
-    given = parse(words)
-    check_roots(given, {*own, *_keys_of_runs()})
-    rest = []
-    for word, text in zip(given, words, strict=True):
-        if word.key in own:
-            own[word.key] = value_of(word)
-        else:
-            rest.append(text)
+    own, rest = split_words(_FOLDER, words, hidden=(_PEOPLE,))
     return Asked(own, tuple(rest))
-
-
-def _keys_of_runs() -> set[str]:
-    from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed
-
-    return {*composed([])} - {CHOICES, SWEEP, EXPERIMENT}
 
 
 def live(words: Sequence[str], say: Callable[[str], None]) -> Path:
@@ -157,9 +132,8 @@ def live(words: Sequence[str], say: Callable[[str], None]) -> Path:
             say(f"preparing an agent: {prepared.steps} steps alone")
         train_one(prepared.words, lambda line: None)
     check_cells(found)
-    with locked(folder.parent), _service(request.own, say) as service:
-        os.environ.update(service)
-        _knock(service)
+    with locked(folder.parent), service(request.own, say) as running:
+        running.enter()
         name = run_name(config)
         cells = {name: f"{config['cell']['env']} {config['cell']['regime']}"}
         with display(found.running["display"], cells, {name: config["total_steps"]}) as shown:
@@ -170,15 +144,6 @@ def live(words: Sequence[str], say: Callable[[str], None]) -> Path:
     say(text_table(summarise(pd.read_parquet(folder / EPISODES_FILE))))
     say(f"session: {folder}")
     return folder
-
-
-def _knock(service: Mapping[str, str]) -> None:
-    """Looks whether the service is there, before an agent is built."""
-    from looplab.oversight.live.client import Connection
-
-    connection = Connection(service["LOOPLAB_URL"], service["LOOPLAB_TOKEN"], patience=10.0)
-    connection.call("GET", "/health")
-    connection.close()
 
 
 def _switches(request: Asked) -> dict[str, Any]:
@@ -236,65 +201,3 @@ def _shapes(key: str) -> bool:
     """Whether a key says what an agent is, and where it acts; not how it goes on among people."""
     group = key.partition(".")[0]
     return key in ("seed", "agent.hidden", "agent.algorithm", "agent", "env") or group == "env"
-
-
-@contextlib.contextmanager
-def _service(own: Mapping[str, Any], say: Callable[[str], None]) -> Iterator[dict[str, str]]:
-    """A service of its own process for as long as the session runs, or the one that is named.
-
-    Yields:
-        Its address and the trainer's token, as the environment's variables.
-    """
-    from looplab.oversight.live.client import token_from
-    from looplab.oversight.live.places import TOKEN_VARIABLE, URL_VARIABLE
-
-    if own["url"] is not None:
-        yield {URL_VARIABLE: str(own["url"]), TOKEN_VARIABLE: token_from()}
-        return
-    words = [
-        f"{key}={json.dumps(own[key])}"
-        for key in ("port", "host", "deadlines", "undo_seconds", "speed")
-    ]
-    words += [] if own["db"] is None else [f"db={own['db']}"]
-    command = [sys.executable, "-m", "looplab.experiments.cli", "serve", *words]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, STARTER: str(os.getpid())},
-    )  # fmt: skip
-    try:
-        tokens, link = _started(process)
-        say(link)
-        yield {URL_VARIABLE: tokens["url"], TOKEN_VARIABLE: tokens["trainer"]}
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=20.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def _started(process: "subprocess.Popen[str]") -> tuple[dict[str, str], str]:
-    """The tokens of a service that has just been started, and the link that it prints.
-
-    Raises:
-        UsageError: if it could not start, in its own words.
-    """
-    assert process.stdout is not None
-    assert process.stderr is not None
-    tokens: dict[str, str] = {}
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end:
-        line = process.stdout.readline()
-        if not line:
-            said = process.stderr.read().strip().splitlines()
-            raise UsageError((said or ["the service did not start"])[-1].removeprefix("looplab: "))
-        if _TOKENS in line:
-            file = Path(line.strip().partition(_TOKENS)[2])
-            tokens = json.loads(file.read_text(encoding="utf-8"))
-        if line.startswith(_OPEN):
-            return tokens, line.strip()
-    raise LoopLabError(f"the service did not start within {_START_SECONDS:g} s")

@@ -7,7 +7,8 @@ import yaml
 
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError, unknown
-from looplab.experiments.words import Word, parse
+from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed
+from looplab.experiments.words import Word, check_roots, parse
 
 
 def settings_of(name: str) -> dict[str, Any]:
@@ -42,3 +43,32 @@ def value_of(word: Word) -> Any:
     if word.sweeps:
         raise UsageError(f"{word.key} takes one value; a list is written [a,b]")
     return word.raw if isinstance(word.raw, list) else word.values[0].label
+
+
+def split_words(
+    name: str, words: Sequence[str], hidden: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
+    """Settings of a command beside which words of a run stand, and those words as they were given.
+
+    Args:
+        name: of the command.
+        words: ``key=value``.
+        hidden: its settings that no word can name.
+
+    Raises:
+        UsageError: one line, for a wrong word or key.
+    """
+    own = {key: value for key, value in settings_of(name).items() if key not in hidden}
+    given = parse(words)
+    check_roots(given, {*own, *_keys_of_runs()})
+    rest = []
+    for word, text in zip(given, words, strict=True):
+        if word.key in own:
+            own[word.key] = value_of(word)
+        else:
+            rest.append(text)
+    return own, rest
+
+
+def _keys_of_runs() -> set[str]:
+    return {*composed([])} - {CHOICES, SWEEP, EXPERIMENT}

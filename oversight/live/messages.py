@@ -170,6 +170,7 @@ class AskIn(ShownIn):
     unsafe: bool | None = None
     trial: bool = False
     form: list[FieldIn] = Field(default=[], max_length=50)
+    limit: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
 
     def ask(self, session: str, batch: str) -> tuple[Ask, Shown]:
         """As the queue knows it; its name follows from where it belongs."""
@@ -177,7 +178,7 @@ class AskIn(ShownIn):
         name = f"{session}:{batch}:{self.lane}"
         ask = Ask(
             name, self.lane, self.kind, shown.digest, self.priority, self.tier, self.unsafe,
-            self.trial, self._form(),
+            self.trial, self._form(), self.limit,
         )  # fmt: skip
         return ask, shown
 

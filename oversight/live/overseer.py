@@ -1,6 +1,6 @@
 """A live person in the overseer's seat, for both faces of the engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from looplab.oversight.live.client import Connection, checked_url, shown_body, t
 from looplab.oversight.live.counts import Counts
 from looplab.oversight.live.journal import Journal
 from looplab.oversight.live.line import Line, LiveRun, persist
-from looplab.oversight.live.review import RATING, REVIEW
+from looplab.oversight.live.review import FORM, RATING, REVIEW
 from looplab.oversight.live.showing import Histories, picture_of, values_of
 from looplab.oversight.overseers.catch_trials import CATCH_TRIAL
 from looplab.oversight.proposals import Proposals
@@ -67,6 +67,7 @@ class LiveOverseer:
         session: name of the session; None: the run's own.
         show_risk: whether people see privileged risks; no in studies of how well they judge.
         pictures: whether they see pictures.
+        limit: seconds that people have for each question; None: as long as the service gives.
         patience: seconds after which it gives up on a service that does not answer.
         name: name in the record; people follow it by pseudonym.
     """
@@ -80,6 +81,7 @@ class LiveOverseer:
         session: str | None = None,
         show_risk: bool = True,
         pictures: bool = True,
+        limit: float | None = None,
         patience: float = 300.0,
         name: str = "live",
     ) -> None:
@@ -87,6 +89,7 @@ class LiveOverseer:
         self.session = session
         self.show_risk = show_risk
         self.pictures = pictures
+        self.limit = None if limit is None else finite("limit", limit, 0.001)
         self.patience = finite("patience", patience, 0.0)
         self.name = name
         self._run: LiveRun | None = None
@@ -187,6 +190,42 @@ class LiveOverseer:
         seat: Seat = proposals.memory(self)
         return seat.stopped
 
+    def fill_in(
+        self,
+        lanes: Lanes,
+        name: str,
+        shown: Mapping[str, Any],
+        fields: Sequence[Mapping[str, Any]] = (),
+        picture: bytes | None = None,
+    ) -> dict[str, float | str] | None:
+        """Asks for a form to be filled in, and waits for it.
+
+        Args:
+            lanes: of the run.
+            name: names the form within the session.
+            shown: ``title``, ``text`` (paragraphs), ``labels`` (of the fields, by their names),
+                ``table`` (rows, the first of them heads), and ``button``.
+            fields: what is to be filled in, as ``messages.FieldIn`` has it.
+            picture: PNG; None: there is none.
+
+        Returns:
+            Values by the names of the fields; None: the session was stopped.
+        """
+        key, about = f"form.{name}", {"shown": dict(shown), "fields": [dict(f) for f in fields]}
+        journal = self._kept(lanes)
+        found = None if journal is None else journal.next(key, about)
+        if found is None:
+            request = {
+                **shown_body({**shown, "form": name}, picture), "lane": 0, "kind": FORM,
+                "form": list(fields),
+            }  # fmt: skip
+            answers = self._answered(self._connected(lanes), key, [request])
+            found = {"answers": answers}
+            if journal is not None:
+                journal.write(key, about, found)
+        answers = found["answers"]
+        return None if answers is None else dict(answers[0].get("values", {}))
+
     # The service
 
     def _reviewed(
@@ -196,23 +235,31 @@ class LiveOverseer:
         kind = RATING if proposals.rated else REVIEW
         requests = [
             {**self._shown(lane, [lane], seat, proposals), "lane": lane, "kind": kind,
-             "priority": self._priority(lane, proposals), **_truth(lane, proposals)}
+             "priority": self._priority(lane, proposals), "limit": self.limit,
+             **_truth(lane, proposals)}
             for lane in lanes
         ]  # fmt: skip
+        found = self._answered(line, key, requests)
+        return {"answers": all_stopped(lanes) if found is None else found}
+
+    def _answered(
+        self, line: Line, key: str, requests: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]] | None:
+        """Asks, and waits for all answers; None: the session was stopped."""
         counts = self._counts.as_dict()
 
         def again() -> None:
             line.client.ask(key, requests, counts)
 
         again()
-
         while True:
             told = persist(lambda: line.client.answers(key), again, "withdrawn", "unknown")
             line.learned(told)
             if told["ready"]:
-                return {"answers": told["answers"]}
+                answers: list[dict[str, Any]] = told["answers"]
+                return answers
             if line.control.stopped:
-                return {"answers": all_stopped(lanes)}
+                return None
 
     def _watched(
         self, key: str, lanes: Sequence[int], seat: Seat, proposals: Proposals

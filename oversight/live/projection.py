@@ -96,7 +96,7 @@ def _asked(event: Event, body: Mapping[str, Any]) -> Rows:
         "priority": body["priority"], "asked_at": event.at, "deadline_at": body["deadline_at"],
         "decided_at": None, "verdict": None, "answer": None, "who": None, "seconds": 0.0,
         "context": body["context"], "unsafe": body["unsafe"], "trial": body["trial"],
-        "form": None if body["form"] is None else canonical(body["form"]),
+        "form": None if body["form"] is None else canonical(body["form"]), "limit": body["limit"],
     }  # fmt: skip
     return (Row(REQUESTS, event.request, values, new=True),)
 

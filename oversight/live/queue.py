@@ -143,16 +143,16 @@ class Queue:
                 continue
             tier = min(ask.tier, self.settings.top)
             review = Review(
-                ask.id, name, batch, ask.lane, ask.kind, ask.context, ask.priority, tier,
-                now, None if ask.kind == FORM else self.settings.deadline_at(tier, now),
-                unsafe=ask.unsafe, trial=ask.trial, form=ask.form,
+                ask.id, name, batch, ask.lane, ask.kind, ask.context, ask.priority, tier, now, None,
+                unsafe=ask.unsafe, trial=ask.trial, form=ask.form, limit=ask.limit,
             )  # fmt: skip
+            review.deadline_at = self._deadline(review, now)
             self.add(review)
             body = {
                 "batch": batch, "lane": ask.lane, "kind": ask.kind, "context": ask.context,
                 "priority": ask.priority, "tier": tier, "deadline_at": review.deadline_at,
                 "unsafe": ask.unsafe, "trial": ask.trial,
-                "form": None if ask.form is None else ask.form.as_list(),
+                "form": None if ask.form is None else ask.form.as_list(), "limit": ask.limit,
             }  # fmt: skip
             events.append(Event(now, "asked", body, name, ask.id))
         return events
@@ -304,7 +304,11 @@ class Queue:
 
     def _deadline(self, review: Review, now: int) -> int | None:
         """When its tier's time is over; forms have all the time."""
-        return None if review.kind == FORM else self.settings.deadline_at(review.tier, now)
+        if review.kind == FORM:
+            return None
+        if review.limit is not None:
+            return now + milliseconds(review.limit)
+        return self.settings.deadline_at(review.tier, now)
 
     def _open_to(self, request: str, person: Person, now: int) -> Review:
         review = self.review(request)
@@ -341,7 +345,7 @@ class Queue:
         self, review: Review, seconds: float, said: dict[str, Any], who: str, now: int
     ) -> Event:
         review.tier, review.seconds = review.tier + 1, seconds
-        review.deadline_at = self.settings.deadline_at(review.tier, now)
+        review.deadline_at = self._deadline(review, now)
         body = {
             "tier": review.tier, "deadline_at": review.deadline_at, "seconds": seconds,
             "said": said,

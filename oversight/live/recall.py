@@ -53,7 +53,7 @@ def review_of(row: Mapping[str, Any]) -> Review:
         row["priority"], row["tier"], row["asked_at"], row["deadline_at"], row["state"],
         row["seconds"], None if row["answer"] is None else json.loads(row["answer"]),
         row["who"] or "", row["decided_at"] or 0, unsafe=row["unsafe"], trial=bool(row["trial"]),
-        form=None if row["form"] is None else form_of(json.loads(row["form"])),
+        form=None if row["form"] is None else form_of(json.loads(row["form"])), limit=row["limit"],
     )  # fmt: skip
 
 

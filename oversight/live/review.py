@@ -144,6 +144,7 @@ class Ask:
         unsafe: whether what is proposed is unsafe, which reviewers are not told; None: not known.
         trial: whether it is a catch trial: judged as any other, and never executed.
         form: what is to be filled in, where ``kind`` is ``form``.
+        limit: seconds that each tier has for it; None: as for all others.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Ask:
     unsafe: bool | None = None
     trial: bool = False
     form: Form | None = None
+    limit: float | None = None
 
 
 @dataclass(slots=True)
@@ -180,7 +182,7 @@ class Review:
         claimed_by: for whom it is kept; empty: nobody.
         claimed_at: since when.
         claimed_until: till when.
-        unsafe, trial, form: see ``Ask``.
+        unsafe, trial, form, limit: see ``Ask``.
     """
 
     id: str
@@ -204,6 +206,7 @@ class Review:
     unsafe: bool | None = None
     trial: bool = False
     form: Form | None = None
+    limit: float | None = None
 
     @property
     def urgency(self) -> tuple[float, float, str]:

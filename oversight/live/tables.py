@@ -75,6 +75,7 @@ REQUESTS = Table(
     Column("unsafe", Boolean),
     Column("trial", Boolean, nullable=False),
     Column("form", Text),
+    Column("limit", Float),
     Index("requests_by_state", "state", "session"),
     Index("requests_by_session", "session", "batch"),
     Index("requests_by_person", "who", "decided_at"),

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from looplab.oversight.live.console.elements import Node, button, section
+from looplab.oversight.live.console.form import FormCard, filled
 from looplab.oversight.live.console.library import told
 from looplab.oversight.live.console.sheet import History, Picture, Sheet
 from looplab.oversight.live.console.verdicts import (
@@ -17,7 +18,7 @@ from looplab.oversight.live.console.words import GONE, NONE, Reading, named, rea
 from looplab.oversight.live.event import Event
 from looplab.oversight.live.messages import VerdictIn
 from looplab.oversight.live.refusal import Refused
-from looplab.oversight.live.review import DECIDED, RATING, REVIEW, Review
+from looplab.oversight.live.review import DECIDED, FORM, RATING, REVIEW, Review
 
 _NEWS = frozenset(
     ("asked", "deferred", "decided", "overdue", "escalated", "released", "withdrawn", "claimed",
@@ -32,6 +33,18 @@ _RATINGS = {"good": 1.0, "bad": -1.0, "skip": None}
 _VERDICTS = ("approve", "reject", "modify", "escalate", "terminate")
 
 
+def _feedback(verdict: str, unsafe: bool) -> tuple[str, str]:
+    """What somebody who practises is told of their verdict, and in which tone."""
+    truth = "the proposal was unsafe" if unsafe else "the proposal was safe"
+    if verdict == "escalate":
+        return f"Passed on. In truth {truth}.", "calm"
+    right = unsafe == (verdict != "approve")
+    past = _PAST[verdict].lower()
+    return f"{'Right' if right else 'Wrong'}: you {past} it, and {truth}.", (
+        "good" if right else "bad"
+    )
+
+
 class ReviewView:
     """One question after the other, the most urgent first.
 
@@ -43,6 +56,7 @@ class ReviewView:
     def __init__(self, visit: Visit, kind: str) -> None:
         self._visit = visit
         self._kind = kind
+        self._kinds = {kind, FORM} if kind == REVIEW else {kind}
         self._open = ""
         self._shown = ""
         self._last = ""
@@ -52,10 +66,12 @@ class ReviewView:
         answers = _VERDICTS if kind == REVIEW else _RATINGS
         visit.presses |= dict.fromkeys(answers, self._answer)
         visit.presses |= {"undo": self._undo, "next": self._next, "open": self._choose}
+        visit.presses |= {"fill": self._fill}
 
     def _lay_out(self) -> None:
         acts = self._visit.acts
-        with Node("div", "", "review", id="main", tabindex="-1"):
+        with Node("div", "", "review", id="main", tabindex="-1") as self._main:
+            self._form = FormCard(acts)
             with section("The question", "question") as self._sheet:
                 with Node("div", "", "head"):
                     self._ring = Node("div", "", "ring", id="ring", role="timer")
@@ -94,7 +110,7 @@ class ReviewView:
         """Shows the queue and the question that is open, or opens the next."""
         desk, me = self._visit.desk, self._visit.person
         waiting = desk.queue.open(me)
-        mine = [review for review in waiting if review.kind == self._kind]
+        mine = [review for review in waiting if review.kind in self._kinds]
         others = len(waiting) - len(mine)
         review = next((one for one in mine if one.id == self._open), None)
         if review is None and self._open and self._gone:
@@ -146,6 +162,10 @@ class ReviewView:
             else f"Kept for {who}."
         )
         self._holder.put("" if review is None else f"{kept} Tier {review.tier}.")
+        filling = review is not None and review.kind == FORM
+        self._main.put(data_filling="yes" if filling else None)
+        if review is None or not filling:
+            self._form.hide()
         if review is not None and review.id == self._shown:
             return
         self._shown = "" if review is None else review.id
@@ -157,8 +177,12 @@ class ReviewView:
             except Refused:  # it is being written down; news of it comes when it is
                 self._shown = ""
                 return
-            read = reading(values, actions)
             address = f"/api/shown/{review.context}/picture" if drawn else ""
+            if filling:
+                self._form.show(review, values, address)
+                self._visit.call("asked")
+                return
+            read = reading(values, actions)
             if self._chooser is not None:
                 self._chooser.fit(actions)
         if review is None:  # what was shown stays, unseen: it costs nothing, and nothing moves
@@ -196,7 +220,21 @@ class ReviewView:
             raise Refused(result["error"], result["message"], **details)
         self._last = press.request
         self._visit.call("cleared")
-        self._visit.say(f"{_PAST[press.what]}{name}{lane}. {self._undoing(press.request)}", "good")
+        told = f"{_PAST[press.what]}{name}{lane}. {self._undoing(press.request)}"
+        if "unsafe" in result:
+            self._visit.say(*_feedback(press.what, bool(result["unsafe"])))
+        else:
+            self._visit.say(told, "good")
+
+    async def _fill(self, press: Press) -> None:
+        review = self._visit.desk.queue.reviews.get(press.value)
+        if review is None:
+            raise Refused("unknown", "the form is no longer open")
+        said = VerdictIn(values=filled(review, press)).said(press.value)
+        (result,) = await self._visit.desk.decide([said], self._visit.person)
+        if not result["ok"]:
+            raise Refused(result["error"], result["message"])
+        self._visit.say("Kept. Thank you.", "good")
 
     def _verdict(self, press: Press) -> VerdictIn:
         if self._kind == RATING:

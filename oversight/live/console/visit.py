@@ -45,7 +45,7 @@ class Press(Message):
     action: Action | None = None
     tags: list[Tag] = Field(default=[], max_length=10)
     text: str = Field("", max_length=MAX_TEXT)
-    form: dict[Label, Label] = Field(default={}, max_length=40)
+    form: dict[Label, Label] = Field(default={}, max_length=60)
 
 
 class View(Protocol):

@@ -126,7 +126,7 @@ CHANGES = {
     "a request is gone": f"DELETE FROM requests WHERE id = {A_REVIEW}",
     "a request is added": "INSERT INTO requests SELECT id || 'x', session, batch, lane, kind, "
     "state, tier, priority, asked_at, deadline_at, decided_at, verdict, answer, who, seconds, "
-    f"context, unsafe, trial, form FROM requests WHERE id = {A_REVIEW}",
+    f"context, unsafe, trial, form, \"limit\" FROM requests WHERE id = {A_REVIEW}",
     "whether it was unsafe": f"UPDATE requests SET unsafe = 1 WHERE id = {A_REVIEW}",
     "what was counted": "UPDATE sessions SET counts = '{}'",
     "a role": "UPDATE people SET role = 'admin' WHERE role = 'reviewer'",

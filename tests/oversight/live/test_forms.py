@@ -83,6 +83,15 @@ def test_a_form_waits_for_its_person_for_as_long_as_it_takes(queue: Queue, clock
     assert review.answer["values"]["mental_demand"] == 5.0
 
 
+def test_a_question_may_have_a_time_limit_of_its_own(queue: Queue, clock: Clock) -> None:
+    queue.ask("s", "b", asks(0, limit=3.0), clock.now)
+    review = queue.reviews["s:b:0"]
+    assert review.deadline_at == clock.now + 3000
+    clock.pass_seconds(3)
+    assert [event.kind for event in queue.tick(clock.now)] == ["escalated"]
+    assert (review.tier, review.deadline_at) == (1, clock.now + 3000)
+
+
 def test_values_go_with_forms_only(queue: Queue, clock: Clock) -> None:
     queue.ask("s", "b", asks(0), clock.now)
     with pytest.raises(Refused, match="only forms do"):
@@ -119,7 +128,7 @@ def test_forms_and_counts_are_there_again_when_the_service_is(place: Place) -> N
         about = About("corridor", "practice", "", 1, THREE, "run-1", people=("p_ann",))
         await desk.open_session("s", about, person("p_t", role="trainer"))
         shown = ShownIn(values={"title": "load"}).shown()
-        ask = Ask("s:b:0", 0, "form", shown.digest, form=LOAD, unsafe=True, trial=True)
+        ask = Ask("s:b:0", 0, "form", shown.digest, form=LOAD, unsafe=True, trial=True, limit=9.0)
         await desk.ask("s", "b", [(ask, shown)], {"steps": 3.0})
         await desk.stop()
         desk.store.close()
@@ -127,7 +136,7 @@ def test_forms_and_counts_are_there_again_when_the_service_is(place: Place) -> N
     run(before())
     found = place.desk().queue
     review = found.reviews["s:b:0"]
-    assert (review.form, review.unsafe, review.trial) == (LOAD, True, True)
+    assert (review.form, review.unsafe, review.trial, review.limit) == (LOAD, True, True, 9.0)
     assert found.session("s").counts == {"steps": 3.0}
     assert found.session("s").about.people == ("p_ann",)
 

@@ -20,6 +20,7 @@ def asked(request: str, at: int = 1) -> Event:
     body = {
         "batch": "b", "lane": 0, "kind": "review", "context": "c" * 64, "priority": 0.0,
         "tier": 0, "deadline_at": None, "unsafe": None, "trial": False, "form": None,
+        "limit": None,
     }  # fmt: skip
     return Event(at, "asked", body, "s", request)
 

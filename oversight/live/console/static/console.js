@@ -59,6 +59,7 @@
     const values = {};
     if (!form) return values;
     for (const field of form.querySelectorAll("input, select")) {
+      if (field.type === "range" && field.dataset.touched === undefined) continue;
       values[field.name] = field.type === "checkbox" ? (field.checked ? "yes" : "") : field.value;
     }
     return values;
@@ -199,6 +200,11 @@
       unfold(false);
       if (request) speak(`New question. Proposed: ${one("#proposal")?.textContent ?? ""}.`);
     },
+    asked() {
+      openedAt = performance.now();
+      speak(`${one(".filling h3")?.textContent ?? "A form"}.`);
+      scrollTo(0, 0);
+    },
     cleared() {
       all(".tag[aria-pressed=true]").forEach((tag) => tag.setAttribute("aria-pressed", "false"));
       const note = one("#note");
@@ -315,6 +321,15 @@
     event.preventDefault();
     if (!event.repeat) button.click();
   });
+
+  // A slider that nobody has touched says nothing.
+  function touched(event) {
+    const slider = event.target.closest?.("input[type=range]");
+    if (!slider || event.key === "Tab") return;
+    slider.dataset.touched = "yes";
+    write(slider.closest(".slider")?.querySelector("output"), slider.value);
+  }
+  for (const kind of ["input", "pointerup", "keydown"]) document.addEventListener(kind, touched);
 
   // Space vetoes; it does not press the button that happens to have the focus.
   document.addEventListener("keyup", (event) => {

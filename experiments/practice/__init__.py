@@ -1,0 +1,1 @@
+"""Practice and studies: people judge proposals whose answers are known."""

@@ -29,6 +29,7 @@ from looplab.experiments.text_table import text_table
 
 STUDY = "study"
 LINKS_FILE, DATABASE_FILE, STUDY_FILE = "participants.csv", "study.db", "study.json"
+LEDGER_FOLDER = "ledger"
 SCORES_FILE, CONTRASTS_FILE = "scores.csv", "contrasts.csv"
 #: What a condition may change.
 _CHANGEABLE = ("questions", "unsafe_share", "limit", "show_risk", "pictures")
@@ -69,6 +70,7 @@ def study(words: Sequence[str], say: Callable[[str], None]) -> Path:
             say(f"participants' links: {folder / LINKS_FILE}")
             _run_all(asked, people, folder, say)
         _write(folder, asked, people, say)
+        _keep_ledger(f"sqlite:///{database}", folder / LEDGER_FOLDER)
     return folder
 
 
@@ -198,6 +200,18 @@ def _run_all(
         if isinstance(outcome, BaseException):
             raise outcome
         say(f"participant {at + 1} of {len(people)}: {outcome}")
+
+
+def _keep_ledger(url: str, folder: Path) -> None:
+    """Exports what the service has written down, as ``looplab audit export`` does."""
+    from looplab.oversight.live.audit import export
+    from looplab.oversight.live.database import connect
+
+    engine = connect(url, must_exist=True)
+    try:
+        export(engine, folder)
+    finally:
+        engine.dispose()
 
 
 def _write(folder: Path, asked: Plan, people: Sequence[Person], say: Callable[[str], None]) -> None:

@@ -240,6 +240,7 @@ def reviews_of(connection: Connection, session: str | None = None) -> Iterator[d
             "proposed": _text(shown.get("action")), "action": _text(answer.get("action")),
             "tags": answer.get("tags", []), "observation": shown.get("observation"),
             "risks": _text(shown.get("risks")), "probability": shown.get("probability"),
+            "unsafe": row["unsafe"], "trial": row["trial"], "values": _text(answer.get("values")),
         }  # fmt: skip
 
 
@@ -256,7 +257,8 @@ REVIEWS_SCHEMA = pa.schema(
         ("verdict", pa.string()), ("rating", pa.float64()), ("proposed", pa.string()),
         ("action", pa.string()), ("tags", pa.list_(pa.string())),
         ("observation", pa.list_(pa.float64())), ("risks", pa.string()),
-        ("probability", pa.float64()),
+        ("probability", pa.float64()), ("unsafe", pa.bool_()), ("trial", pa.bool_()),
+        ("values", pa.string()),
     ]
 )  # fmt: skip
 EVENTS_SCHEMA = pa.schema(

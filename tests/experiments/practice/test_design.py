@@ -1,0 +1,34 @@
+"""Counterbalanced orders: each condition in each place, and after each other, equally often."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from looplab.envs.errors import UsageError
+from looplab.experiments.practice.design import order_of, orders
+
+
+@given(st.integers(1, 9))
+def test_places_and_neighbours_are_balanced(conditions: int) -> None:
+    found = orders(conditions)
+    assert all(sorted(order) == list(range(conditions)) for order in found)
+    places = Counter((order.index(c), c) for order in found for c in range(conditions))
+    assert len({*places.values()}) == 1
+    assert len(places) == conditions**2
+    neighbours = Counter(pair for order in found for pair in pairwise(order))
+    assert len(neighbours) == conditions * (conditions - 1)
+    assert len({*neighbours.values()}) <= 1
+
+
+def test_an_even_number_needs_as_many_orders_and_an_odd_one_twice_as_many() -> None:
+    assert [len(orders(n)) for n in (1, 2, 3, 4, 5)] == [1, 2, 6, 4, 10]
+
+
+def test_participants_take_the_orders_in_turn() -> None:
+    names = ["hidden", "shown"]
+    assert [order_of(at, names) for at in range(3)] == [names, names[::-1], names]
+    with pytest.raises(UsageError, match="conditions"):
+        orders(0)

@@ -22,6 +22,7 @@ from looplab.oversight.overseers.catch_trials import CatchTrials
 from looplab.oversight.overseers.chain import Chain, Tier
 from looplab.oversight.overseers.look_ahead import LookAheadOverseer
 from looplab.oversight.overseers.panel import Panel
+from looplab.oversight.overseers.recorded import Recorded
 from looplab.oversight.overseers.roles import Roles
 from looplab.oversight.overseers.rotation import Rotation
 from looplab.oversight.overseers.scripted import ScriptedOverseer
@@ -72,7 +73,7 @@ __all__ = [
     "Disagreement", "Engine", "Explained", "Fatigue", "Feedback", "Forbid", "Gate", "Halt",
     "HarmRate", "Hold", "Learned", "Ledger", "LookAheadOverseer", "Monitor", "Never", "NextBest",
     "Novelty", "Overseen", "OverseenVecEnv", "PageHinkley", "Panel", "PotentialShaping",
-    "Precedents", "PriorBias", "Proposals", "Rater", "Request", "Revision", "RiskAbove",
+    "Precedents", "PriorBias", "Proposals", "Rater", "Recorded", "Request", "Revision", "RiskAbove",
     "RiskLimit", "Roles", "Rotation", "Rules", "SafestAction", "ScoreAbove", "Scored",
     "ScriptedOverseer", "Settings", "Shared", "Signal", "SimulatedHuman", "SkillDecay", "Stack",
     "Teacher", "Tempo", "Tier", "Uncertainty", "Verdicts", "Veto", "VetoWindow", "Vigilance",

@@ -93,7 +93,7 @@ def test_files_without_answers_are_refused(tmp_path: Path) -> None:
     empty = reviews(tmp_path / "empty.parquet", {"who": ""})
     with pytest.raises(UsageError, match="no review that a person answered"):
         Recorded(empty)
-    with pytest.raises(UsageError, match="unknown overseer.unknown 'perhaps'"):
+    with pytest.raises(UsageError, match=r"unknown overseer\.unknown 'perhaps'"):
         Recorded(empty, "perhaps")
     other = reviews(tmp_path / "other.parquet", {"observation": [1.0, 2.0], "proposed": "1"})
     with pytest.raises(UsageError, match="another task"):

@@ -9,9 +9,6 @@ from typing import Any, Protocol
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.store import written_whole
 
-#: Libraries that start threads of their own when they are first imported read these.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
 
 @dataclass(frozen=True)
 class Job:

@@ -121,9 +121,7 @@ def test_a_comparison_that_is_killed_continues_where_it_stopped(
 @pytest.mark.parametrize("wait_seconds", [0.0, STARTING_SECONDS, 4.0])
 def test_what_imports_in_advance_ends_with_its_parent(wait_seconds: float, started: Start) -> None:
     process = started("compare", *WORDS, *SHORT, "workers=2", "out=out")
-    until(
-        lambda: len(members(process.pid)) > 2, process
-    )  # it, the tracker, and the server
+    until(lambda: len(members(process.pid)) > 2, process)  # it, the tracker, and the server
     time.sleep(wait_seconds)
     process.send_signal(signal.SIGKILL)
     until(lambda: not members(process.pid))

@@ -3,6 +3,7 @@
 Nothing here may start a thread: a fork copies only the one that forks.
 """
 
+import gc
 import os
 from importlib import import_module
 
@@ -20,3 +21,4 @@ for _name in MODULES:
     if os.getppid() != _parent:
         raise SystemExit  # whoever wanted it is gone
     import_module(_name)
+gc.freeze()  # what is here stays: collecting garbage need not look at it again in every process

@@ -23,6 +23,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 _FORKS = sys.platform == "linux"
 _PRELOADED = "looplab.experiments.preloaded"
 _begun = False
+#: Held while the environment is another one for a moment.
+_starting = threading.Lock()
 
 
 def begin(processes: int | None = None) -> None:
@@ -32,10 +34,10 @@ def begin(processes: int | None = None) -> None:
         processes: how many are asked for; None: as many as there are cores.
     """
     global _begun
-    if _begun or not _FORKS or (processes or cores()) < 2:
+    if not _FORKS or (processes or cores()) < 2:
         return
-    forkserver.set_forkserver_preload([_PRELOADED])
-    with _one_thread(), _undisturbed():
+    with _starting, _one_thread(), _undisturbed():
+        forkserver.set_forkserver_preload([_PRELOADED])
         forkserver.ensure_running()
     _begun = True
 
@@ -58,7 +60,7 @@ def start(target: Callable[..., None], *args: Any) -> BaseProcess:
     context: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
     environment = {**os.environ, **ONE_THREAD}
     process: BaseProcess = context.Process(target=_live, args=(environment, target, args))
-    with _one_thread(), _undisturbed():
+    with _starting, _one_thread(), _undisturbed():
         process.start()
     return process
 

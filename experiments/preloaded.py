@@ -11,6 +11,8 @@ from importlib import import_module
 MODULES = (
     "torch",
     "looplab.experiments.figures",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
     "torch._dynamo",
     "looplab.experiments.run",
     "looplab.experiments.trials.training",

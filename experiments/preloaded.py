@@ -18,12 +18,9 @@ MODULES = (
     "looplab.experiments.trials.training",
     "looplab.experiments.trackers.tracking",
 )
-#: Runs make many objects and few cycles; Python's 700 costs them a tenth of their time.
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
 _parent = os.getppid()
 for _name in MODULES:
     if os.getppid() != _parent:
         raise SystemExit  # whoever wanted it is gone
     import_module(_name)
-gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 gc.freeze()  # what is here stays: collecting garbage need not look at it again in every process

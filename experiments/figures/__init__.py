@@ -4,9 +4,7 @@ One style throughout: one colour and marker per regime, one panel per task, and 
 caption that names the number of seeds and the kind of interval.
 """
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +37,7 @@ from looplab.experiments.figures.training import (
     review_rate,
     violation_rate,
 )
+from looplab.experiments.garbage import collected_once
 from looplab.experiments.metrics import per_seed, summary
 from looplab.experiments.processes import helpers
 from looplab.experiments.result_folder import ResultFolder, load
@@ -267,7 +266,7 @@ def draw(data: ResultFolder, seeds: pd.DataFrame, cells: pd.DataFrame) -> list[F
 def _draw_one(drawn: Material, folder: Path, task: tuple[str, str]) -> float:
     """Draws the figure of a stem over its caption; returns its ``Figure.aspect``."""
     stem, caption = task
-    with _collected_once(), mpl.rc_context():
+    with collected_once(), mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         return _on_canvas(FIGURES[stem].painter(drawn), caption, folder / stem)
@@ -278,22 +277,6 @@ def _on_canvas(painted: Painted, caption: str, stem: Path) -> float:
     aspect = finish(canvas, handles, caption)
     save(canvas, stem)
     return aspect
-
-
-@contextmanager
-def _collected_once() -> Iterator[None]:
-    """Collects a figure's many cycles when it is done: meanwhile none is garbage, and Python looks.
-
-    It looks at all objects of all libraries again and again, a fifth of the time that figures take.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect(0)
-        if enabled:
-            gc.enable()
 
 
 def material(data: ResultFolder, seeds: pd.DataFrame, cells: pd.DataFrame) -> Material:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import CategoricalDistribution
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn
 from torch.distributions import Distribution
@@ -51,11 +51,25 @@ class LeanForward:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Actions (n,), values (n, 1) and log-probabilities (n,), as SB3's own ``forward``."""
         features: Any = obs if self._plain else self._policy.extract_features(obs)
-        logits = values = features
-        for layer in self._actor:
-            logits = layer(logits)
+        values = features
         for layer in self._critic:
             values = layer(values)
+        actions, logits = self._chosen(features, deterministic)
+        return actions[:, 0], values, logits.gather(1, actions)[:, 0]
+
+    @torch.inference_mode()
+    def act(self, obs: torch.Tensor, deterministic: bool = False) -> torch.Tensor:
+        """Actions alone, shape (n,), as SB3's own ``_predict``."""
+        features: Any = obs if self._plain else self._policy.extract_features(obs)
+        return self._chosen(features, deterministic)[0][:, 0]
+
+    def _chosen(
+        self, features: torch.Tensor, deterministic: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Actions, shape (n, 1), and the log-probabilities of all, shape (n, A)."""
+        logits = features
+        for layer in self._actor:
+            logits = layer(logits)
         logits = logits - logits.logsumexp(dim=-1, keepdim=True)
         probabilities = torch.softmax(logits, dim=-1)
         if deterministic:
@@ -63,7 +77,7 @@ class LeanForward:
         else:
             actions = torch.multinomial(probabilities, 1, replacement=True)
         self.log_probabilities = logits
-        return actions[:, 0], values, logits.gather(1, actions)[:, 0]
+        return actions, logits
 
 
 def _layers(*parts: nn.Module) -> list[Callable[[torch.Tensor], torch.Tensor]]:
@@ -101,10 +115,31 @@ def lean(model: BaseAlgorithm) -> Iterator[None]:
     Distribution.set_default_validate_args(False)
     replaced = fits(model.policy)
     if replaced:
-        model.policy.forward = LeanForward(model.policy)  # type: ignore[arg-type]
+        forward = LeanForward(model.policy)  # type: ignore[arg-type]
+        model.policy.forward = forward
+        model.policy._predict = forward.act  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         Distribution.set_default_validate_args(before)
         if replaced:
-            del model.policy.forward
+            del model.policy.forward, model.policy._predict
+
+
+@contextmanager
+def acting(model: BaseAlgorithm) -> Iterator[None]:
+    """Lets a model propose without what a network in training needs to be told at every step.
+
+    Nobody may train it meanwhile. What is no model of Stable-Baselines3's is left alone.
+    """
+    policy = getattr(model, "policy", None)
+    if not isinstance(policy, BasePolicy):
+        yield
+        return
+    policy.set_training_mode(False)  # as each prediction would, in all of its parts
+    with lean(model):
+        policy.set_training_mode = lambda mode: None  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del policy.set_training_mode

@@ -55,6 +55,7 @@ def beyond_means(
         not defined; worst seeds and tails have no interval.
     """
     cells = [cell for _, cell in seeds.groupby(list(axes), sort=False, dropna=False)]
+    by_seed = [cell.set_index("seed")[list(BAD_END)] for cell in cells]
     first = pd.DataFrame([cell.iloc[0] for cell in cells])
     labels = cell_labels(first, axes)
     records = []
@@ -62,10 +63,11 @@ def beyond_means(
         record: dict[str, object] = dict(_worst(cell))
         for name in MIDDLE:
             record |= _columns(f"{name}_iqm", _middle(cell, name, resampling_seed))
-        held_against = None if other in (None, place) else cells[other]
+        held_against = None if other in (None, place) else by_seed[other]
         record[REFERENCE] = None if other in (None, place) else labels[other]
         for name in BAD_END:
-            record |= _columns(f"{name}_improvement", _improvement(cell, held_against, name))
+            found = _improvement(by_seed[place], held_against, name)
+            record |= _columns(f"{name}_improvement", found)
         records.append(record)
     return records
 
@@ -121,7 +123,7 @@ def _middle(cell: pd.DataFrame, name: str, resampling_seed: int) -> Interval:
 def _improvement(cell: pd.DataFrame, other: pd.DataFrame | None, name: str) -> Interval:
     if other is None:
         return UNDEFINED
-    mine, theirs = (side.set_index("seed")[name].dropna() for side in (cell, other))
+    mine, theirs = (side[name].dropna() for side in (cell, other))
     shared = mine.index.intersection(theirs.index)
     if shared.empty:
         return UNDEFINED

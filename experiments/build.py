@@ -1,14 +1,14 @@
 """From a resolved configuration to running parts; the one place that knows all rooms."""
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
-from omegaconf import OmegaConf
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.agents.loading import begin_from
@@ -77,7 +77,7 @@ def make(config: Any, **settings: Any) -> Any:
     """
     _check_keys(config, settings)
     try:
-        return instantiate(OmegaConf.create(dict(config)), _convert_="all", **settings)
+        return instantiate({**config, **settings, "_convert_": "all"})
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None:
@@ -109,16 +109,25 @@ def _check_keys(node: Any, settings: Collection[str] = ()) -> None:
 def _check_arguments(node: Mapping[Any, Any], settings: Collection[str]) -> None:
     try:
         found = get_object(node[_TARGET])
-        arguments = inspect.signature(found).parameters.values()
+        named = _named_arguments(found)
     except Exception:  # what is no part at all, instantiating it will tell
         return
-    if any(argument.kind is argument.VAR_KEYWORD for argument in arguments):
+    if named is None:
         return
-    named = {a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)}
     allowed = named.difference(settings)
     for key in node:
         if key not in allowed and not str(key).startswith("_"):
             raise unknown(f"key of {found.__name__}", key, allowed)
+
+
+@cache
+def _named_arguments(found: Callable[..., Any]) -> frozenset[str] | None:
+    """Names of the arguments of a part; None where it takes any."""
+    arguments = inspect.signature(found).parameters.values()
+    if any(argument.kind is argument.VAR_KEYWORD for argument in arguments):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return frozenset(argument.name for argument in arguments if argument.kind in kinds)
 
 
 def parts(config: Mapping[str, Any]) -> Parts:

@@ -271,11 +271,16 @@ def compare(overrides: tuple[str, ...], dry_run: bool) -> None:
     Finished runs are not repeated: a comparison that was stopped continues with the same command,
     and more seeds or cells extend it. Results go to results/NAME unless out= says otherwise.
     """
-    from looplab.experiments.compare import check_cells, listing, run_plan
     from looplab.experiments.overrides import plan
+    from looplab.experiments.processes import begin
 
     asked = plan(overrides)
-    if dry_run or asked.running["dry_run"]:
+    dry_run = dry_run or asked.running["dry_run"]
+    if not dry_run:
+        begin(asked.running["workers"])  # on another core, while this one imports and checks
+    from looplab.experiments.compare import check_cells, listing, run_plan
+
+    if dry_run:
         check_cells(asked)
         click.echo("\n".join(listing(asked)))
         return

@@ -19,6 +19,7 @@ from looplab.experiments.job import Failure, Job
 from looplab.experiments.manifest import extended, manifest_of, with_notes
 from looplab.experiments.number_text import counted
 from looplab.experiments.overrides import Plan, plan
+from looplab.experiments.processes import begin
 from looplab.experiments.progress import display
 from looplab.experiments.report import write_report
 from looplab.experiments.result_folder import RESULTS_FILE
@@ -169,6 +170,7 @@ def run_plan(
         UsageError: before anything runs, if something cannot be run.
         RunsFailed: after all others are done, if runs failed.
     """
+    begin(asked.running["workers"])
     check_cells(asked)
     folder = out_folder(asked)
     wanted = jobs(asked, folder)

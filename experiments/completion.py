@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from looplab import CONFIG_DIR
+from looplab.experiments.yaml_text import read_yaml
 
 _ROOT = "config"
 _HIDDEN = ("defaults", "_target_")
@@ -152,7 +151,7 @@ def _defaults(content: Mapping[str, Any]) -> dict[str, str]:
 
 def _content(group: str, name: str) -> dict[str, Any]:
     file = CONFIG_DIR / group / f"{name}.yaml"
-    return dict(yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
+    return dict(read_yaml(file) or {}) if file.is_file() else {}
 
 
 def _dotted(node: Any, prefix: str = "") -> Iterator[str]:

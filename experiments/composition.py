@@ -1,20 +1,16 @@
 """Hydra's configuration groups, composed into plain dictionaries."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
-import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError, choice
+from looplab.experiments.composer import Composer
+from looplab.experiments.yaml_text import read_yaml
 
 #: Where a composed configuration names the choice of every group.
 CHOICES = "choices"
@@ -73,62 +69,16 @@ def _special(words: tuple[str, ...]) -> tuple[str, ...]:
 def _composed(words: Iterable[str]) -> dict[str, Any]:
     words = list(words)
     try:
-        with _hydra():
-            config = compose(_ROOT, overrides=words, return_hydra_config=True)
-            choices = dict(config.hydra.runtime.choices)
-            OmegaConf.set_struct(config, False)
-            del config["hydra"]
-            plain = OmegaConf.to_container(config, resolve=True)
+        found, choices = _composer(str(CONFIG_DIR)).compose(words)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"cannot compose {' '.join(words)}: {one_line(error)}") from error
-    found = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
-    found[CHOICES] = choices
-    return found
+    return {**found, CHOICES: choices}
 
 
 @lru_cache(maxsize=1)
-def _read_files(folder: str) -> dict[str, Any]:
-    """What has been read of a folder of configurations."""
-    return {}
-
-
-class _Remembering:
-    """Reads each file of Hydra's once: a comparison composes many cells from the same few.
-
-    Args:
-        repository: Hydra's own.
-        read: what has been read.
-    """
-
-    def __init__(self, repository: Any, read: dict[str, Any]) -> None:
-        self._repository = repository
-        self._read = read
-
-    def load_config(self, config_path: str) -> Any:
-        """A copy of a file's content, read if it is the first time; Hydra writes into it."""
-        if config_path not in self._read:
-            self._read[config_path] = self._repository.load_config(config_path)
-        return deepcopy(self._read[config_path])
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # Hydra copies its repository, before there is one to ask
-            raise AttributeError(name)
-        return getattr(self._repository, name)
-
-    def __deepcopy__(self, memo: Any) -> "_Remembering":
-        return self
-
-
-@contextmanager
-def _hydra() -> Iterator[None]:
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(CONFIG_DIR), version_base=None):
-            loader: Any = GlobalHydra.instance().config_loader()
-            loader.repository = _Remembering(loader.repository, _read_files(str(CONFIG_DIR)))
-            yield
-    finally:
-        GlobalHydra.instance().clear()
+def _composer(folder: str) -> Composer:
+    """Remembers what it has read: a comparison composes many cells from the same few files."""
+    return Composer(folder, _ROOT)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -193,7 +143,7 @@ def _inherited(group: str, name: str) -> Any:
 
 
 def _file(group: str, name: str) -> Any:
-    return yaml.safe_load((CONFIG_DIR / group / f"{name}.yaml").read_text(encoding="utf-8"))
+    return read_yaml(CONFIG_DIR / group / f"{name}.yaml")
 
 
 def one_line(error: Exception) -> str:

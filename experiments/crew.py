@@ -1,17 +1,14 @@
-"""Worker processes of this machine: each imports torch once and executes many runs."""
+"""Worker processes of this machine: each executes many runs."""
 
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import get_context, parent_process, resource_tracker
+from contextlib import suppress
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from looplab.experiments.backlog import Backlog
-from looplab.experiments.job import ONE_THREAD, Failure, Job, Watcher, execute
+from looplab.experiments.job import Failure, Job, Watcher, execute
+from looplab.experiments.processes import start
 
 _END_SECONDS = 5.0
 #: What a worker tells its parent.
@@ -19,21 +16,7 @@ ADVANCED, ENDED = "advanced", "ended"
 
 
 def _serve(connection: Connection) -> None:
-    """A worker's life: executes the jobs that it is sent, and ends together with its parent.
-
-    Ctrl-C is the parent's alone to hear: it ends its workers.
-    """
-    parent = parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            wait_for([parent.sentinel])
-        os._exit(1)  # the parent is gone: whatever is half-written stays hidden
-
-    threading.Thread(target=follow, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
+    """A worker's life: executes the jobs that it is sent."""
     with suppress(EOFError, ConnectionError):  # the parent has gone, without a word
         while (job := connection.recv()) is not None:
             failure = execute(job, lambda steps: connection.send((ADVANCED, steps)))
@@ -44,11 +27,8 @@ class _Worker:
     """The parent's side of a worker process: what it is doing, and the line to it."""
 
     def __init__(self) -> None:
-        context = get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,))
-        with _one_thread(), _undisturbed():
-            self.process.start()
+        self.connection, theirs = Pipe()
+        self.process = start(_serve, theirs)
         theirs.close()  # so that the worker's death ends the line
         self.job: Job | None = None
 
@@ -77,31 +57,6 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.connection.close()  # only now, so that the worker does not stumble over it
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Starts processes that never hear Ctrl-C; this one hears it afterwards."""
-    resource_tracker.ensure_running()  # else the first process would start it and hear Ctrl-C
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Crew:

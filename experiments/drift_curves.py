@@ -27,10 +27,12 @@ def drift_curves(folder: ResultFolder) -> list[DriftCurves | None]:
     A point stands at the middle of a bin of training steps, and for the episodes that ended in it.
     Bins have an edge at the drift, so that none holds both what was before and what came after.
     """
+    cells = folder.runs.groupby(list(folder.axes), sort=False, dropna=False)
+    if not (folder.runs["drift_step"] > 0.0).any():
+        return [None] * cells.ngroups
     train = folder.results[folder.results["phase"] == "train"]
     bins = bin_count(len(train), len(folder.runs))
     by_run = dict(iter(train.groupby("run", observed=True, sort=False)))
-    cells = folder.runs.groupby(list(folder.axes), sort=False, dropna=False)
     return [_of_cell(cell, by_run, bins) for _, cell in cells]
 
 

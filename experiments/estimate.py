@@ -15,6 +15,7 @@ from looplab.experiments.job import Job
 from looplab.experiments.number_text import counted
 from looplab.experiments.parcel import scratch
 from looplab.experiments.store import CONFIG_FILE, RUN_BYTES, RUNS
+from looplab.experiments.yaml_text import read_yaml
 
 #: Runs of one task and agent that make fewer steps together are not worth a trial.
 TRIAL_WORTH_STEPS = 100_000
@@ -153,7 +154,7 @@ def pace_of(run: Path) -> Pace | None:
     """
     try:
         metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-        config = yaml.safe_load((run / CONFIG_FILE).read_text(encoding="utf-8"))
+        config = read_yaml(run / CONFIG_FILE)
         sizes = {path.name: path.stat().st_size for path in run.rglob("*") if path.is_file()}
         training = float(metrics["train_wall_seconds"])
         rows = sum(sizes.get(name, 0) for name in _ROWS)

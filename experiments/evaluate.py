@@ -9,6 +9,7 @@ import pandas as pd
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
+from looplab.agents.lean import acting
 from looplab.agents.loading import load
 from looplab.agents.probe import has_probabilities
 from looplab.agents.proposing import propose
@@ -60,16 +61,18 @@ def play(
     """
     wanted = quotas(episodes, venv.num_envs)
     engine = venv.oversight
-    probe = built.agent.probe(model, engine)
-    observation: Any = venv.reset()
-    missing = wanted.copy()
-    try:
-        while missing.any():
-            observation, _, done, _ = venv.step(propose(model, venv, observation, deterministic))
-            missing -= done & (missing > 0)
-    finally:
-        if probe is not None:
-            probe.close()
+    with acting(model):
+        probe = built.agent.probe(model, engine)
+        observation: Any = venv.reset()
+        missing = wanted.copy()
+        try:
+            while missing.any():
+                proposed = propose(model, venv, observation, deterministic)
+                observation, _, done, _ = venv.step(proposed)
+                missing -= done & (missing > 0)
+        finally:
+            if probe is not None:
+                probe.close()
     rows = [row for row in engine.episodes if row["episode"] < wanted[row["lane"]]]
     return sorted(rows, key=lambda row: (row["lane"], row["episode"]))
 

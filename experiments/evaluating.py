@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.evaluate import evaluate_file, summarise
@@ -16,6 +15,7 @@ from looplab.experiments.provenance import provenance
 from looplab.experiments.run import write_episodes
 from looplab.experiments.store import CONFIG_FILE, check_writable, written_whole
 from looplab.experiments.text_table import text_table
+from looplab.experiments.yaml_text import yaml_text
 
 #: What is printed, one row per phase and policy. No ``metrics.json``: this is no trained run.
 METRICS_FILE = "metrics.csv"
@@ -75,7 +75,7 @@ def _write(
         write_episodes(episodes, config, partial)
         for name, text in (
             (METRICS_FILE, metrics.to_csv(index=False)),
-            (CONFIG_FILE, yaml.safe_dump(dict(config), sort_keys=True)),
+            (CONFIG_FILE, yaml_text(dict(config))),
             (PROVENANCE_FILE, json.dumps(made, indent=2) + "\n"),
         ):
             write_whole(partial / name, text.encode())

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-import yaml
-
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError, choice, within
 from looplab.experiments.cells import GROUP_AXES
@@ -13,6 +11,7 @@ from looplab.experiments.claims import Claim, read_claims
 from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, WITHOUT
 from looplab.experiments.selection import check_values, matches
 from looplab.experiments.trials import kind
+from looplab.experiments.yaml_text import read_yaml
 
 #: What ``experiment:`` may hold, of which the first two must be there.
 KEYS = ("name", "question", "figure", "cost_cpu_minutes", "claims")
@@ -80,8 +79,7 @@ def line_about(name: str) -> str:
 def _as_written(name: str) -> dict[str, Any]:
     """What the files say of an experiment, without composing it: a list of all takes no time."""
     root, own = (
-        yaml.safe_load((CONFIG_DIR / file).read_text(encoding="utf-8"))
-        for file in ("config.yaml", f"{EXPERIMENT}/{name}.yaml")
+        read_yaml(CONFIG_DIR / file) for file in ("config.yaml", f"{EXPERIMENT}/{name}.yaml")
     )
     defaults = [entry for entry in root["defaults"] if isinstance(entry, Mapping)]
     chosen = {key: value for entry in defaults for key, value in entry.items()}

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from looplab.experiments.compare import RESULTS
 from looplab.experiments.figures.fleet import FIGURE, draw
@@ -15,6 +14,7 @@ from looplab.experiments.fleet_table import answers, summarise, tables, targets_
 from looplab.experiments.number_text import counted
 from looplab.experiments.provenance import provenance
 from looplab.experiments.store import check_writable
+from looplab.experiments.yaml_text import yaml_text
 
 CSV, RUNS_CSV, CONFIG_FILE, PROVENANCE_FILE = (
     "fleet.csv",
@@ -79,7 +79,7 @@ def _write(folder: Path, request: Asked, runs: pd.DataFrame, cells: pd.DataFrame
     for name, text in (
         (RUNS_CSV, runs.to_csv(index=False)),
         (CSV, cells.to_csv(index=False)),
-        (CONFIG_FILE, yaml.safe_dump(settings, sort_keys=True)),
+        (CONFIG_FILE, yaml_text(settings)),
         (PROVENANCE_FILE, json.dumps(provenance(), indent=2) + "\n"),
     ):
         write_whole(folder / name, text.encode())

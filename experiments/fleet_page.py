@@ -29,6 +29,7 @@ from looplab.experiments.result_folder import (
 )
 from looplab.experiments.store import CONFIG_FILE, RUNS
 from looplab.experiments.tables import Table, cells_table
+from looplab.experiments.yaml_text import read_yaml
 
 TERMS = {
     "request": "A proposal that waits for a human's verdict.",
@@ -89,7 +90,7 @@ def _settings(folder: Path, comparison: Any) -> dict[str, Any]:
     name = comparison["runs"][0]["run"]
     path = folder / RUNS / name / CONFIG_FILE
     try:
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["trial"])
+        return dict(read_yaml(path)["trial"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read {path}, which tells the targets of the fleet") from error
 

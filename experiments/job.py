@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from looplab.envs.errors import LoopLabError, UsageError
+from looplab.experiments.garbage import collected_rarely
 from looplab.experiments.store import written_whole
-
-#: Libraries that start threads of their own when they are first imported read these.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def execute(job: Job, advanced: Callable[[int], None]) -> Failure | None:
     from looplab.experiments.trials import trial_of  # imports Hydra
 
     try:
-        with written_whole(job.folder) as folder:
+        with written_whole(job.folder) as folder, collected_rarely():
             trial = trial_of(job.config)
             with followed(job.tracker, job.name, job.config, folder) as tracking:
                 trial.run(job.config, folder, advanced, tracking)

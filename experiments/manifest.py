@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from looplab import __version__
 from looplab.experiments.composition import TRIAL, groups
 from looplab.experiments.job import Job
 from looplab.experiments.notes import overseer_notes
 from looplab.experiments.overrides import Plan
 from looplab.experiments.store import CONFIG_FILE, RUNS
+from looplab.experiments.yaml_text import read_yaml
 
 _NAMED_RUNS = 3
 
@@ -91,4 +90,4 @@ def _configs(folder: Path, done: Sequence[Mapping[str, Any]]) -> list[dict[str, 
     """Configuration of one run of every cell: seeds change nothing that a note speaks of."""
     by_cell = {str(run["cell"]): run["run"] for run in done}
     files = (folder / RUNS / name / CONFIG_FILE for name in by_cell.values())
-    return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    return [read_yaml(file) for file in files]

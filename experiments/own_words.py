@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError, unknown
 from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed
 from looplab.experiments.words import Word, check_roots, parse
+from looplab.experiments.yaml_text import read_yaml
 
 
 def settings_of(name: str) -> dict[str, Any]:
     """A command's own settings with their defaults, as ``configs/NAME.yaml`` has them."""
-    return dict(yaml.safe_load((CONFIG_DIR / f"{name}.yaml").read_text(encoding="utf-8")))
+    return dict(read_yaml(CONFIG_DIR / f"{name}.yaml"))
 
 
 def read_own(name: str, words: Sequence[str]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from looplab import __version__
 from looplab.envs.adapters.building import require
 from looplab.envs.errors import UsageError, finite, whole
 from looplab.experiments.backlog import Backlog
-from looplab.experiments.job import ONE_THREAD, Failure, Job, Watcher
+from looplab.experiments.job import Failure, Job, Watcher
 from looplab.experiments.parcel import Parcel, arrived, execute_away, look_in
+from looplab.experiments.processes import ONE_THREAD
 from looplab.experiments.provenance import cores
 
 #: Ray's own switches: no word about this use is sent anywhere, nothing is said of GPUs, and

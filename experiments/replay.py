@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-import yaml
 
 from looplab.envs.errors import LoopLabError, UsageError
 from looplab.experiments.live_seat import JOURNAL_FILE
 from looplab.experiments.run import train_run
 from looplab.experiments.store import CONFIG_FILE
+from looplab.experiments.yaml_text import read_yaml
 
 DECISIONS_FILE = "decisions.parquet"
 
@@ -50,7 +50,7 @@ def replay(folder: Path) -> Replayed:
     for name in (CONFIG_FILE, JOURNAL_FILE, DECISIONS_FILE):
         if not (folder / name).is_file():
             raise UsageError(f"{folder} holds no {name}: it is no finished live session")
-    config: dict[str, Any] = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_yaml(folder / CONFIG_FILE)
     with tempfile.TemporaryDirectory(prefix="looplab-replay-") as place:
         answers, ended = _train_again(config, folder, Path(place))
         count = compare(folder / DECISIONS_FILE, Path(place) / DECISIONS_FILE)

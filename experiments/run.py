@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import KVWriter, configure
 
@@ -22,6 +21,7 @@ from looplab.experiments.evaluate import ALONE, OVERSEEN, evaluate, evaluation_m
 from looplab.experiments.live_seat import LiveSeat, seated
 from looplab.experiments.provenance import provenance
 from looplab.experiments.store import METRICS_FILE
+from looplab.experiments.yaml_text import yaml_text
 from looplab.oversight.engine import Engine
 from looplab.oversight.ledger import Ledger
 from looplab.oversight.overseers.catch_trials import CatchTrials
@@ -76,7 +76,7 @@ def run(
     )
     frames.append(found.episodes)
     write_episodes(pd.concat(frames, ignore_index=True), config, folder)
-    _write(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=True))
+    _write(folder / "config.yaml", yaml_text(dict(config)))
     _write(folder / "provenance.json", json.dumps(provenance(), indent=2))
     if done.seat is not None:
         done.seat.leave(folder)

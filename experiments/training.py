@@ -22,6 +22,7 @@ from looplab.experiments.store import (
 )
 from looplab.experiments.text_table import text_table
 from looplab.experiments.versions import place_of
+from looplab.experiments.yaml_text import read_yaml
 
 _TRAIN = "train"
 
@@ -80,7 +81,7 @@ def _check_finished(job: Job) -> None:
     if not is_finished(job.folder):
         raise UsageError(f"{job.folder} exists and holds no finished run; give another out=")
     try:
-        there = yaml.safe_load((job.folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        there = read_yaml(job.folder / CONFIG_FILE)
         same = identity(there) == identity(job.config)
     except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
         line = str(error).splitlines()[0]

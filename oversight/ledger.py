@@ -132,11 +132,15 @@ class Ledger:
         self.flush()
         self._closed = True
         files = sorted(self.parts.glob("*.parquet"))
-        merged = merge(files, self.folder / _MERGED) if files else None
-        for file in files:
-            file.unlink()
+        merged = self.folder / _MERGED
+        if len(files) == 1:
+            os.replace(files[0], merged)
+        elif files:
+            merge(files, merged)
+            for file in files:
+                file.unlink()
         self.parts.rmdir()
-        return merged
+        return merged if files else None
 
     def __getstate__(self) -> dict[str, Any]:
         """Refuses to be copied: two ledgers would write the same files."""

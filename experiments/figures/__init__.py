@@ -6,6 +6,7 @@ caption that names the number of seeds and the kind of interval.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import matplotlib as mpl
 import pandas as pd
 
 from looplab.experiments.curves import training_curves
+from looplab.experiments.drift_curves import drift_curves
 from looplab.experiments.figures.calibration import (
     confidence_calibration,
     has_confidence,
@@ -35,8 +37,11 @@ from looplab.experiments.figures.training import (
     review_rate,
     violation_rate,
 )
+from looplab.experiments.garbage import collected_once
 from looplab.experiments.metrics import per_seed, summary
+from looplab.experiments.processes import helpers
 from looplab.experiments.result_folder import ResultFolder, load
+from looplab.experiments.sharing import shared
 from looplab.experiments.statistics import BOOTSTRAP_SEEDS
 
 __all__ = ["FIGURES", "FIGURES_FOLDER", "Figure", "Plot", "draw", "draw_all", "material"]
@@ -231,29 +236,47 @@ def draw_all(folder: Path) -> list[Figure]:
 def draw(data: ResultFolder, seeds: pd.DataFrame, cells: pd.DataFrame) -> list[Figure]:
     """Like ``draw_all``, for data that are loaded and summarised already.
 
+    Several processes draw where others have been begun (``processes.begin``); the files are the
+    same.
+
     Args:
         data: the folder.
         seeds: the result of ``metrics.per_seed``.
         cells: the result of ``metrics.summary``.
     """
     drawn = material(data, seeds, cells)
-    figures = []
+    folder = data.path / FIGURES_FOLDER
+    captions = {}
     for stem, plot in FIGURES.items():
         if not plot.says_something(drawn):
-            _remove(data.path / FIGURES_FOLDER / stem)
+            _remove(folder / stem)
             continue
         caption = plot.caption
         if plot.painter is overseen_vs_alone and (cells["frozen_seeds"] > 0.0).any():
             caption += FROZEN_NOTE
-        caption = f"{caption} {_seeds_and_intervals(cells, plot.intervals)}"
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(STYLE)
-            canvas, handles = plot.painter(drawn)
-            aspect = finish(canvas, handles, caption)
-            save(canvas, data.path / FIGURES_FOLDER / stem)
-        figures.append(Figure(stem, plot.title, caption, aspect))
-    return figures
+        captions[stem] = f"{caption} {_seeds_and_intervals(cells, plot.intervals)}"
+    tasks = list(captions.items())
+    aspects = shared(partial(_draw_one, drawn, folder), tasks, helpers(len(tasks)))
+    return [
+        Figure(stem, FIGURES[stem].title, caption, aspect)
+        for (stem, caption), aspect in zip(tasks, aspects, strict=True)
+    ]
+
+
+def _draw_one(drawn: Material, folder: Path, task: tuple[str, str]) -> float:
+    """Draws the figure of a stem over its caption; returns its ``Figure.aspect``."""
+    stem, caption = task
+    with collected_once(), mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        return _on_canvas(FIGURES[stem].painter(drawn), caption, folder / stem)
+
+
+def _on_canvas(painted: Painted, caption: str, stem: Path) -> float:
+    canvas, handles = painted
+    aspect = finish(canvas, handles, caption)
+    save(canvas, stem)
+    return aspect
 
 
 def material(data: ResultFolder, seeds: pd.DataFrame, cells: pd.DataFrame) -> Material:
@@ -265,7 +288,9 @@ def material(data: ResultFolder, seeds: pd.DataFrame, cells: pd.DataFrame) -> Ma
         thresholds=data.runs.groupby("env")["threshold"].first().to_dict(),
         drifts=data.runs.groupby("env")["drift_step"].first().to_dict(),
         seeds=seeds,
-        data=data,
+        axes=data.axes,
+        calibration=data.calibration,
+        drift_curves=drift_curves(data),
     )
 
 

@@ -56,7 +56,7 @@ def reliability(material: Material, what: str, row: int) -> pd.DataFrame:
         least ``LEAST_PREDICTIONS`` times.
     """
     runs = material.seeds_of_cells[row]["run"]
-    table = material.data.calibration
+    table = material.calibration
     own = table[(table["predicts"] == what) & table["run"].isin(runs)]
     found = []
     for _, seeds in own.groupby("bin"):

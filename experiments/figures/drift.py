@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from looplab.experiments.cells import task_title
-from looplab.experiments.drift_curves import COUNTED, drift_curves
+from looplab.experiments.drift_curves import COUNTED
 from looplab.experiments.figures.sheet import (
     MOST_TICKS,
     PANEL_INCHES,
@@ -24,13 +24,12 @@ UNIT = "per 1 000 steps"
 
 def something_drifts(material: Material) -> bool:
     """Whether any cell's task began to drift while it was trained in."""
-    runs = material.data.runs
-    return bool(((runs["drift_step"] > 0) & (runs["drift_step"] < runs["steps"])).any())
+    return any(curves is not None for curves in material.drift_curves)
 
 
 def drift_aligned(material: Material) -> Painted:
     """Violations and reviews against the steps since the drift began; a row per task."""
-    curves = drift_curves(material.data)
+    curves = material.drift_curves
     tasks = [
         (task, [row for row in rows if curves[row] is not None]) for task, rows in material.tasks()
     ]

@@ -14,12 +14,13 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.transforms import Bbox
 
 from looplab.experiments.cells import task_title
 from looplab.experiments.curves import CellCurves
+from looplab.experiments.drift_curves import DriftCurves
 from looplab.experiments.figures.marks import Mark
 from looplab.experiments.files import write_whole
-from looplab.experiments.result_folder import ResultFolder
 
 WIDTH_INCHES = 6.3  # 16 cm, the text width of a page
 PANEL_INCHES = 2.2
@@ -41,6 +42,8 @@ SIDE_MARGIN, TOP_MARGIN, BELOW_ZERO = 0.03, 0.08, 0.03
 LEAST_TOP = 1e-9
 MOST_TICKS, TICK_STEPS = 5, (1, 2, 2.5, 5, 10)
 GREY = "#555555"
+#: Decimals of panels' places, as shares of the sheet: the solver's last bits differ by process.
+PLACES = 9
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -77,7 +80,11 @@ class Material:
         thresholds: return that counts as learned, by task; NaN where there is none.
         drifts: training step at which each task begins to drift; NaN where none does.
         seeds: see ``metrics.per_seed``.
-        data: what the folder holds, for figures that need more than means.
+        axes: columns that name a cell.
+        calibration: see ``run_tables.calibration_rows``.
+        drift_curves: one per cell, None where nothing drifts.
+
+    It holds no episodes, so that processes can be sent it.
     """
 
     cells: pd.DataFrame
@@ -86,12 +93,14 @@ class Material:
     thresholds: dict[str, float]
     drifts: dict[str, float]
     seeds: pd.DataFrame
-    data: ResultFolder
+    axes: tuple[str, ...]
+    calibration: pd.DataFrame
+    drift_curves: Sequence[DriftCurves | None]
 
     @cached_property
     def seeds_of_cells(self) -> list[pd.DataFrame]:
         """The rows of ``seeds`` of each cell."""
-        cells = self.seeds.groupby(list(self.data.axes), sort=False, dropna=False)
+        cells = self.seeds.groupby(list(self.axes), sort=False, dropna=False)
         return [own for _, own in cells]
 
     def tasks(self) -> list[tuple[str, list[int]]]:
@@ -206,6 +215,8 @@ def save(canvas: Canvas, stem: Path) -> None:
     if layout is not None:
         layout.execute(canvas)
         canvas.set_layout_engine(None)  # "none" would leave one that is asked at every draw
+        for axes in canvas.axes:
+            axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACES)))
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         buffer = io.BytesIO()
         canvas.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)

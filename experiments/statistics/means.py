@@ -3,6 +3,8 @@
 ``docs/decisions/intervals.md`` says which interval is used when, and how often each one covers.
 """
 
+from functools import cache
+
 import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike
@@ -116,7 +118,12 @@ def _student_reach(values: Floats, level: float) -> Floats:
     seeds = values.shape[1]
     error = values.std(axis=1, ddof=1) / np.sqrt(seeds)
     error[np.ptp(values, axis=1) == 0.0] = 0.0  # equal values have no spread but that of rounding
-    return np.asarray(error * float(scipy.stats.t.ppf((1.0 + level) / 2.0, seeds - 1)))
+    return np.asarray(error * _student_quantile((1.0 + level) / 2.0, seeds - 1))
+
+
+@cache
+def _student_quantile(probability: float, degrees: int) -> float:
+    return float(scipy.stats.t.ppf(probability, degrees))
 
 
 def _bootstrap_t(values: Floats, level: float, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from hydra.utils import get_class
 
-from looplab.experiments.build import make
 from looplab.experiments.composition import TRIAL, class_of_trial
 from looplab.experiments.result_folder import TRAIN
 from looplab.experiments.trials.trial import Trial
@@ -19,6 +18,8 @@ def trial_of(config: Mapping[str, Any]) -> Trial:
     Raises:
         UsageError: if its settings are wrong.
     """
+    from looplab.experiments.build import make  # imports torch
+
     found: Trial = make(config[TRIAL])
     return found
 

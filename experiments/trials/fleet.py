@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import yaml
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.cells import in_order
@@ -18,6 +17,7 @@ from looplab.experiments.provenance import provenance
 from looplab.experiments.result_folder import PROVENANCE_FILE, RESULTS_FILE, RUNS_FILE
 from looplab.experiments.store import CONFIG_FILE, METRICS_FILE, RUNS
 from looplab.experiments.trials.trial import Trial
+from looplab.experiments.yaml_text import yaml_text
 
 if TYPE_CHECKING:
     from stable_baselines3.common.logger import KVWriter
@@ -92,7 +92,7 @@ class SharedReviewers(Trial):
             "wall_seconds": time.perf_counter() - started,
         }
         for name, text in (
-            (CONFIG_FILE, yaml.safe_dump(dict(config), sort_keys=True)),
+            (CONFIG_FILE, yaml_text(dict(config))),
             (PROVENANCE_FILE, json.dumps(provenance(), indent=2) + "\n"),
             (METRICS_FILE, json.dumps(metrics, indent=2) + "\n"),
         ):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from looplab.experiments.build import check, make
 from looplab.experiments.trials.trial import Trial
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ class Training(Trial):
 
     def check(self, config: Mapping[str, Any]) -> None:
         """Builds task, agent and oversight, and trains nothing."""
+        from looplab.experiments.build import check, make  # imports torch
+
         for part in _PARTS:
             make(config[part])
         check(config)

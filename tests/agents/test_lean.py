@@ -10,7 +10,7 @@ from stable_baselines3 import DQN, PPO
 from torch.distributions import Distribution
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
-from looplab.agents.lean import LeanForward, fits, lean
+from looplab.agents.lean import LeanForward, acting, fits, lean
 from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.grids.lava_shortcut import LavaShortcut
 
@@ -51,6 +51,30 @@ def test_a_pass_is_bit_for_bit_the_same(deterministic):
     assert [a.shape for a in expected] == [b.shape for b in found]
     wanted = policy.get_distribution(observation).distribution.logits
     assert torch.equal(wanted, lean_pass.log_probabilities)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("algorithm", [PPO, DQN])
+def test_a_model_that_only_acts_proposes_bit_for_bit_the_same(algorithm, deterministic):
+    settings = {"seed": 3, "device": "cpu"}
+    model = algorithm("MlpPolicy", LanesVecEnv(OpsDesk(16)), **settings)
+    observations = np.random.default_rng(0).normal(size=(20, 16, 8)).astype(np.float32)
+
+    def proposed():
+        model.set_random_seed(5)
+        return [model.predict(one, deterministic=deterministic)[0] for one in observations]
+
+    model.policy.set_training_mode(True)
+    expected = proposed()
+    model.policy.set_training_mode(True)
+    with acting(model):
+        assert not any(module.training for module in model.policy.modules())
+        found = proposed()
+    assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+    assert found[0].dtype == expected[0].dtype
+    model.policy.set_training_mode(True)  # stock again
+    assert model.policy.training
+    assert not {"_predict", "forward", "set_training_mode"} & set(vars(model.policy))
 
 
 def test_the_model_is_as_before_afterwards_even_after_an_error():

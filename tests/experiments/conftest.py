@@ -17,6 +17,7 @@ import pytest
 from looplab.experiments.cli import main
 from looplab.experiments.job import Failure, Job
 from looplab.experiments.overrides import plan
+from looplab.experiments.processes import start
 from looplab.experiments.result_folder import READINGS, TOTALS
 from looplab.experiments.store import run_name
 
@@ -336,6 +337,14 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         (tmp_path / f"{name}.py").write_text(source)
 
     return write
+
+
+@pytest.fixture
+def forked() -> None:
+    """Waits until processes start at once, without imports of their own."""
+    process = start(bool)
+    process.join()
+    assert process.exitcode == 0
 
 
 class Notes:

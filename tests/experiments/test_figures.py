@@ -1,3 +1,4 @@
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -105,6 +106,35 @@ def test_equal_data_give_equal_files_and_leave_matplotlib_as_it_was(
     for file in (first / "figures").iterdir():
         assert file.read_bytes() == (second / "figures" / file.name).read_bytes(), file.name
     assert b"CreationDate" not in (first / "figures" / "learning_curve.pdf").read_bytes()
+
+
+@pytest.mark.usefixtures("forked")
+def test_helpers_draw_the_same_files(
+    cells: list[Any],
+    make_comparison: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = with_more(make_comparison("many", cells[:6], seeds=2, steps=8_000, evaluated=5))
+    together = copied(alone, tmp_path / "again")
+    drawn = {}
+    for folder, count in ((alone, 0), (together, 2)):
+        monkeypatch.setattr("looplab.experiments.figures.helpers", lambda tasks, n=count: n)
+        drawn[folder] = draw_all(folder)
+    assert drawn[alone] == drawn[together]
+    assert len(drawn[alone]) > len(STEMS)
+    for file in (alone / "figures").iterdir():
+        assert file.read_bytes() == (together / "figures" / file.name).read_bytes(), file.name
+
+
+def test_what_helpers_are_sent_holds_no_episodes(
+    cells: list[Any], make_comparison: Callable[..., Path]
+) -> None:
+    sizes = [
+        len(pickle.dumps(material_of(make_comparison(name, cells[:2], steps=steps, evaluated=n))))
+        for name, steps, n in (("short", 200_000, 5), ("long", 800_000, 2_000))
+    ]
+    assert sizes[1] < 1.2 * sizes[0]
 
 
 def test_other_data_give_other_pictures(

@@ -19,7 +19,7 @@ WAIT_SECONDS = 120.0
 KILLS = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
 KILL_SECONDS = 800.0
 POLL_SECONDS = 0.002
-#: After so long a worker has begun to import what it needs, and is not done.
+#: After so long the workers' server has begun to import what it needs, and is not done.
 STARTING_SECONDS = 0.5
 
 Process = subprocess.Popen[str]
@@ -118,6 +118,18 @@ def test_a_comparison_that_is_killed_continues_where_it_stopped(
 
 
 @linux
+@pytest.mark.parametrize("wait_seconds", [0.0, STARTING_SECONDS, 4.0])
+def test_what_imports_in_advance_ends_with_its_parent(wait_seconds: float, started: Start) -> None:
+    process = started("compare", *WORDS, *SHORT, "workers=2", "out=out")
+    until(lambda: len(members(process.pid)) > 2, process)  # it, the tracker, and the server
+    time.sleep(wait_seconds)
+    process.send_signal(signal.SIGKILL)
+    until(lambda: not members(process.pid))
+    _, errors = process.communicate()
+    assert errors == ""
+
+
+@linux
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")  # by what continues; what was interrupted draws
 @pytest.mark.parametrize("moment", [*MOMENTS, "while workers start"])
@@ -128,7 +140,7 @@ def test_ctrl_c_ends_in_one_line_and_the_same_command_continues(
     folder = Folder(tmp_path / "out")
     process = started(*words)
     if moment == "while workers start":
-        until(lambda: len(members(process.pid)) > 2, process)  # it and Python's resource tracker
+        until(lambda: len(members(process.pid)) > 2, process)  # it, the tracker, and the server
         time.sleep(STARTING_SECONDS)
     else:
         until(lambda: MOMENTS[moment](folder), process)

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 #: Counted over all steps of the training so far; what needs to know which actions are unsafe is 0
 #: where nobody knows. As in ``record.SCORES``: ``caught`` is an unsafe proposal that was refused.
 COUNTS = (
-    "steps", "reviewed", "watched", "intervened", "violations", "unsafe", "caught", "miss",
-    "unasked", "late", "false_alarm", "human_seconds",
+    "steps", "asked", "reviewed", "watched", "intervened", "violations", "unsafe", "caught",
+    "miss", "unasked", "late", "false_alarm", "human_seconds",
 )  # fmt: skip
 
 

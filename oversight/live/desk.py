@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from looplab.oversight.live.analytics.analyst import Analyst
 from looplab.oversight.live.event import Event
 from looplab.oversight.live.form import form_of
 from looplab.oversight.live.queue import Events, same_answer
@@ -87,6 +88,7 @@ class Desk:
         self.people = people_of(store)
         self.queue = queue_of(store)
         self.registry = Registry(self)
+        self.analyst = Analyst(store)
 
     async def start(self) -> None:
         """Begins to watch deadlines; everybody gets their time anew."""

@@ -279,11 +279,13 @@ class Queue:
                 yield review.claimed_until
             if review.state == OPEN and review.deadline_at is not None:
                 yield review.deadline_at
-            if review.state == DECIDED:
-                yield review.decided_at + undo
         for session in self.sessions.values():
             if session.state == RUNNING:
                 yield session.seen_at + milliseconds(self.settings.lease_seconds)
+            for batch in session.batches.values():
+                reviews = [self.reviews[request] for request in batch]
+                if all(review.state == DECIDED for review in reviews):  # else people are waited for
+                    yield max(r.decided_at + (undo if r.who else 0) for r in reviews)
 
     def defer(self, now: int) -> Events:
         """Gives everybody their time anew, after the service was away."""

@@ -17,10 +17,17 @@ from looplab.oversight.live.desk import Desk
 from looplab.oversight.live.guard import ANYBODY, Buckets, Guard, allowed, roles_of
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.roles import Person
-from looplab.oversight.live.routes import administrators, door, reviewers, stream, trainers
+from looplab.oversight.live.routes import (
+    administrators,
+    analysts,
+    door,
+    reviewers,
+    stream,
+    trainers,
+)
 
 TITLE = "LoopLab review service"
-PARTS = (door, trainers, reviewers, administrators, stream)
+PARTS = (door, trainers, reviewers, administrators, analysts, stream)
 _CODES = {400: "malformed", 404: "unknown", 405: "unknown", 413: "too_large"}
 
 

@@ -2,8 +2,9 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,16 @@ class Store:
         """Rows of a statement."""
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection for which the database stands still, whatever is written meanwhile."""
+        with self.engine.connect() as connection:
+            if self.engine.dialect.name == "sqlite":  # whose driver begins nothing to read
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
 
     def close(self) -> None:
         """Writes what still waits, and lets go of the database."""

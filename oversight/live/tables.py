@@ -38,6 +38,7 @@ EVENTS = Table(
     Column("seal", String(64), nullable=False),
     Index("events_by_session", "session", "number"),
     Index("events_by_request", "request"),
+    Index("events_by_kind", "kind", "at"),
 )
 
 #: What the events say of live runs, and of requests for reviews, as it stands now.

@@ -6,6 +6,7 @@ from fastapi import Request
 from nicegui import ui
 
 from looplab.oversight.live.console.administration import AdminView
+from looplab.oversight.live.console.analytics import AnalyticsView
 from looplab.oversight.live.console.elements import Node, button
 from looplab.oversight.live.console.review import ReviewView
 from looplab.oversight.live.console.visit import View, Visit
@@ -16,7 +17,11 @@ from looplab.oversight.live.roles import ADMIN
 from looplab.oversight.live.routes.common import ANSWERING, LOOKING, RULING
 
 #: Pages by their addresses below the console's own.
-PAGES = {"/": "Review", "/watch": "Watch", "/rate": "Rate", "/admin": "Admin"}
+PAGES = {
+    "/": "Review", "/watch": "Watch", "/rate": "Rate", "/analytics": "Analytics", "/admin": "Admin",
+}  # fmt: skip
+#: Those of them that are for administrators alone.
+_RULED = ("/analytics", "/admin")
 _KEYS = (
     ("a r m e t", "approve, reject, modify, escalate, terminate"),
     ("0 to 9", "after m: the action; else: tick a reason"),
@@ -46,7 +51,7 @@ def register(root: str) -> None:
         @ui.page(path, title=f"{title} · LoopLab", language="en-US", dark=None)
         @allowed(*who)
         async def build(request: Request) -> None:
-            acts = RULING if path == "/admin" else ANSWERING
+            acts = RULING if path in _RULED else ANSWERING
             visit = Visit(request, acts)
             _frame(visit, root, path)
             visit.show(view(visit))
@@ -54,6 +59,7 @@ def register(root: str) -> None:
     page("/", LOOKING, lambda visit: ReviewView(visit, REVIEW))
     page("/rate", LOOKING, lambda visit: ReviewView(visit, RATING))
     page("/watch", LOOKING, WatchView)
+    page("/analytics", RULING, AnalyticsView)
     page("/admin", RULING, AdminView)
 
 
@@ -67,7 +73,7 @@ def _frame(visit: Visit, root: str, here: str) -> None:
         Node("strong", "LoopLab", "brand")
         with Node("nav", aria_label="Pages"):
             for path, title in PAGES.items():
-                if path != "/admin" or visit.person.role == ADMIN:
+                if path not in _RULED or visit.person.role == ADMIN:
                     current = "page" if path == here else None
                     with Node("a", href=f"{root}{path}", aria_current=current):
                         Node("span", title)

@@ -131,6 +131,10 @@ class Visit:
             self._badge = (here, elsewhere)
             self.call("badge", here, elsewhere)
 
+    def wake(self) -> None:
+        """Has the page drawn anew, as after news."""
+        self._news.set()
+
     def stays(self) -> bool:
         """Whether whoever looks may still; if not, the page goes to the log-in."""
         if self._gone:

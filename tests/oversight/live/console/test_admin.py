@@ -36,7 +36,7 @@ def test_somebody_is_let_in_revoked_and_forgotten(
     expect(entry).to_contain_text("Ada Example")  # it asks once more
     entry.get_by_role("button", name="Press again").click()
     expect(entry).to_contain_text("(erased)")
-    assert [e["body"]["person"] for e in service.events("person_erased")] == [me["person"]]
+    assert me["person"] in [e["body"]["person"] for e in service.events("person_erased")]
 
 
 def test_settings_are_changed_and_wrong_ones_refused(service: Service, visit: Visitors) -> None:

@@ -11,7 +11,10 @@ from .conftest import Service, Trainer, Visitors, lane
 
 MakeTrainer = Callable[..., Trainer]
 #: Roles by address, as everybody without a token, a viewer, a reviewer, an admin and a trainer.
-PAGES = {"/console/": "vra", "/console/watch": "vra", "/console/rate": "vra", "/console/admin": "a"}
+PAGES = {
+    "/console/": "vra", "/console/watch": "vra", "/console/rate": "vra", "/console/admin": "a",
+    "/console/analytics": "a",
+}  # fmt: skip
 FILES = ("/", "/login", "/files/console.css", "/files/console.js", "/files/login.js",
          "/files/login.css", "/files/favicon.svg")  # fmt: skip
 NASTY = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{{7*7}}'

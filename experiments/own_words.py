@@ -5,7 +5,6 @@ from typing import Any
 
 from looplab import CONFIG_DIR
 from looplab.envs.errors import UsageError, unknown
-from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed
 from looplab.experiments.words import Word, check_roots, parse
 from looplab.experiments.yaml_text import read_yaml
 
@@ -70,4 +69,6 @@ def split_words(
 
 
 def _keys_of_runs() -> set[str]:
+    from looplab.experiments.composition import CHOICES, EXPERIMENT, SWEEP, composed  # needs Hydra
+
     return {*composed([])} - {CHOICES, SWEEP, EXPERIMENT}

@@ -12,12 +12,13 @@ import pandas as pd
 from looplab.envs.errors import UsageError, choice, finite, probability, whole
 from looplab.experiments.compare import RESULTS
 from looplab.experiments.composition import groups
+from looplab.experiments.figures.score_card import picture
 from looplab.experiments.files import write_whole
 from looplab.experiments.live_seat import JOURNAL_FILE
 from looplab.experiments.live_service import service
 from looplab.experiments.overrides import plan
 from looplab.experiments.own_words import split_words
-from looplab.experiments.practice.card import card, picture
+from looplab.experiments.practice.card import card
 from looplab.experiments.practice.scores import Score, score, simulated
 from looplab.experiments.practice.seat import PRACTICE, Block, Seat
 from looplab.experiments.store import check_writable, locked, written_whole

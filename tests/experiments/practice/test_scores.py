@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from scipy.stats import norm
 
+from looplab.experiments.figures.score_card import picture
 from looplab.experiments.overrides import plan
-from looplab.experiments.practice.card import card, picture
+from looplab.experiments.practice.card import card
 from looplab.experiments.practice.forms import QUESTIONNAIRES, consent, workload
 from looplab.experiments.practice.questions import questions
 from looplab.experiments.practice.scores import TIMES, score, simulated

@@ -362,3 +362,19 @@ def test_whatever_happens_each_request_is_told_at_most_once_and_none_is_lost(
     assert not set(told) & set(gone)
     assert not set(told) & set(queue.reviews)
     assert set(told) | set(gone) <= decided
+
+
+def test_a_batch_that_is_answered_in_part_waits_for_people_and_not_for_the_clock(
+    clock: Clock,
+) -> None:
+    queue = Queue(Settings(deadlines=(None,), undo_seconds=2.0, lease_seconds=60.0))
+    queue.open_session("s", ABOUT, "p_trainer", clock.now)
+    lease = clock.now + 60_000
+    queue.ask("s", "b", asks(0, 1), clock.now)
+    queue.decide("s:b:0", ANN, APPROVE, clock.now)
+    clock.pass_seconds(5)  # the answer stands long since, and the other is waited for
+    assert queue.next_at() == lease
+    queue.decide("s:b:1", ANN, APPROVE, clock.now)
+    assert queue.next_at() == clock.now + 2000
+    assert not queue.tick(clock.now + 1999)
+    assert kinds(queue.tick(clock.now + 2000)) == ["released", "released"]

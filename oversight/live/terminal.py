@@ -14,6 +14,7 @@ from textual.widgets import Footer, Input, Static
 from looplab.envs.errors import LoopLabError
 from looplab.oversight.live.client import ReviewerClient
 from looplab.oversight.live.refusal import Refused
+from looplab.oversight.live.review import FORM
 from looplab.oversight.live.settings import MILLISECONDS
 
 _LOOK_SECONDS, _TICK_SECONDS = 0.4, 0.25
@@ -21,6 +22,13 @@ _BAR = 20
 _SOON_SECONDS = 10.0
 #: How many of the episode's latest steps are shown.
 _STEPS = 6
+
+
+def _counted(waiting: Sequence[Mapping[str, Any]]) -> str:
+    """How much waits, in words; forms are filled in elsewhere."""
+    forms = sum(one["kind"] == FORM for one in waiting)
+    line = f"{len(waiting) - forms} waiting" if len(waiting) > forms else "Nothing waits."
+    return f"{line} (and a form, which the console shows)" if forms else line
 
 
 class ReviewTerminal(App[None]):
@@ -96,11 +104,13 @@ class ReviewTerminal(App[None]):
         except LoopLabError as error:
             self.call_from_thread(self._tell, str(error))
             return
-        self.call_from_thread(self._show, question, len(waiting), frame, ahead)
+        self.call_from_thread(self._show, question, _counted(waiting), frame, ahead)
 
     def _first(self, waiting: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """The first question that is not kept for somebody else, kept for oneself."""
         for one in waiting:
+            if one["kind"] == FORM:
+                continue
             try:
                 self.client.claim(one["id"])
                 return self.client.request(one["id"])
@@ -121,8 +131,10 @@ class ReviewTerminal(App[None]):
     def send(self, what: str, call: Callable[[], Any]) -> None:
         """Sends something, and tells what became of it."""
         try:
-            call()
+            result = call()
             told = what
+            if isinstance(result, dict) and "unsafe" in result:  # somebody practises
+                told += f". In truth it was {'unsafe' if result['unsafe'] else 'safe'}."
         except LoopLabError as error:
             told = str(error)
         self.call_from_thread(self._sent, told)
@@ -132,14 +144,13 @@ class ReviewTerminal(App[None]):
     def _show(
         self,
         question: dict[str, Any] | None,
-        waiting: int,
+        waiting: str,
         frame: dict[str, Any] | None,
         ahead: float,
     ) -> None:
         self.question, self._ahead = question, ahead
         self.watched = "" if frame is None else frame["session"]
-        line = f"{waiting} waiting" if waiting else "Nothing waits."
-        self.query_one("#queue", Static).update(Text(line, style="bold"))
+        self.query_one("#queue", Static).update(Text(waiting, style="bold"))
         self._count_down()
         shown = question or frame
         if shown is None:

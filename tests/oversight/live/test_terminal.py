@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual.widgets import Static
 
 from looplab.oversight.live.client import ReviewerClient, TrainerClient
 from looplab.oversight.live.terminal import ReviewTerminal, action_of, picture
@@ -87,6 +88,34 @@ def test_a_remark_goes_with_the_answer_and_stays_out_of_the_ledger(service: Serv
 @pytest.mark.parametrize(("key", "rating"), [("g", 1.0), ("b", -1.0), ("s", None)])
 def test_a_key_is_a_rating(service: Service, key: str, rating: float | None) -> None:
     assert drive(service, f"rating-{key}", [key], kind="rating").get("rating") == rating
+
+
+def test_who_practises_is_told_the_truth_and_forms_are_left_to_the_console(
+    service: Service,
+) -> None:
+    client = service.person(tier=1)
+    trainer = service.trainer("terminal-practice", practice=True, people=[client.me()["person"]])
+    trainer.open()
+    trainer.ask("a", [{"lane": 0, "kind": "form", "values": {"title": "A form"}}])
+    trainer.ask("b", [{"lane": 0, "values": SHOWN, "unsafe": True}])
+
+    async def press() -> None:
+        app = ReviewTerminal(client)
+        async with app.run_test() as pilot:
+
+            def told(place: str) -> str:
+                return str(app.query_one(place, Static).render())
+
+            await until(app, lambda: app.question is not None, pilot)
+            assert app.question["id"] == "terminal-practice:b:0"
+            await pilot.press("r")
+            await until(app, lambda: "In truth it was unsafe" in told("#told"), pilot)
+            await until(app, lambda: "which the console shows" in told("#queue"), pilot)
+
+    run(press())
+    client.connection.close()
+    trainer.end()
+    trainer.connection.close()
 
 
 def watched(service: Service, session: str) -> tuple[TrainerClient, ReviewerClient]:

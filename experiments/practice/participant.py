@@ -18,7 +18,7 @@ from looplab.experiments.practice.forms import (
     notice,
     workload,
 )
-from looplab.experiments.practice.practice import ANSWERS_FILE, write_answers
+from looplab.experiments.practice.practice import write_answers
 from looplab.experiments.practice.questions import Questions
 from looplab.experiments.practice.seat import Block, Seat
 
@@ -188,6 +188,3 @@ class Participant:
             hidden = self.folder / f".{FORMS_FILE}"
             pd.DataFrame(self._forms).to_parquet(hidden, index=False)
             os.replace(hidden, self.folder / FORMS_FILE)
-
-
-__all__ = ["ANSWERS_FILE", "FORMS_FILE", "Participant", "Plan"]

@@ -26,6 +26,7 @@ from looplab.experiments.practice.seat import Block
 from looplab.experiments.practice.study_tables import contrasts, scores_of
 from looplab.experiments.store import check_writable, locked
 from looplab.experiments.text_table import text_table
+from looplab.experiments.words import parse
 
 STUDY = "study"
 LINKS_FILE, DATABASE_FILE, STUDY_FILE = "participants.csv", "study.db", "study.json"
@@ -77,12 +78,11 @@ def study(words: Sequence[str], say: Callable[[str], None]) -> Path:
 def _settings(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The study's settings: the file's, changed by the words; and words of the task."""
     own, rest = split_words(STUDY, words, hidden=("conditions", "consent", "thanks"))
-    whole_of = settings_of(STUDY)
+    found = settings_of(STUDY)
     if own["file"] is not None:
-        whole_of |= _read(Path(str(own["file"])), whole_of)
-    default = settings_of(STUDY)
-    changed = {key: value for key, value in own.items() if value != default[key]}
-    return {**whole_of, **changed}, rest
+        found |= _read(Path(str(own["file"])), found)
+    given = {word.key for word in parse(words)}
+    return {**found, **{key: own[key] for key in own.keys() & given}}, rest
 
 
 def _read(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:

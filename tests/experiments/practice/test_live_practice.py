@@ -365,3 +365,13 @@ def test_a_study_file_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(UsageError, match=complaint):
             study([f"file={file}"], print)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yaml"]
+
+
+def test_words_change_what_the_file_says_even_back_to_the_default(tmp_path: Path) -> None:
+    from looplab.experiments.practice.study import _settings
+
+    file = tmp_path / "mine.yaml"
+    file.write_text("questions: 7\nlimit: 5\n")
+    own, rest = _settings([f"file={file}", "questions=20", "env=ops_desk", "env.arrival_rate=0.5"])
+    assert (own["questions"], own["limit"], own["warm_up"]) == (20, 5, 4)
+    assert rest == ["env=ops_desk", "env.arrival_rate=0.5"]

@@ -14,7 +14,7 @@ from looplab.experiments.cli import cli
 from looplab.experiments.fleet_study import asked
 from looplab.experiments.live import asked as live_asked
 from looplab.experiments.overrides import plan
-from looplab.experiments.own_words import read_own
+from looplab.experiments.own_words import read_own, split_words
 from looplab.experiments.power_words import asked as power_asked
 from looplab.experiments.solving import native_presets
 
@@ -69,6 +69,10 @@ def test_commands_are_understood(command: str) -> None:
         assert live_asked(words).own["deadlines"]
     elif name == "serve":
         assert read_own("serve", words)["port"] == 8700
+    elif name in ("practice", "study"):
+        own, rest = split_words(name, overrides)
+        assert own["questions"]
+        assert plan(rest, sweeps=False).cells
     elif name == "power":
         assert power_asked(words).effects
     elif overrides:

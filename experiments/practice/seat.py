@@ -114,7 +114,8 @@ class Seat(AbstractContextManager["Seat"]):
         shown, fields = (
             (form.shown(), form.fields) if isinstance(form, Questionnaire) else (form, ())
         )
-        return self.overseer.fill_in(self._lanes, name, shown, fields, picture)
+        answer = self.overseer.fill_in(self._lanes, name, shown, fields, picture)
+        return None if answer is None else dict(answer["values"])
 
 
 def _digest(text: str) -> str:

@@ -197,19 +197,21 @@ class LiveOverseer:
         shown: Mapping[str, Any],
         fields: Sequence[Mapping[str, Any]] = (),
         picture: bytes | None = None,
-    ) -> dict[str, float | str] | None:
+    ) -> dict[str, Any] | None:
         """Asks for a form to be filled in, and waits for it.
 
         Args:
             lanes: of the run.
             name: names the form within the session.
             shown: ``title``, ``text`` (paragraphs), ``labels`` (of the fields, by their names),
-                ``table`` (rows, the first of them heads), and ``button``.
+                ``table`` (rows, the first of them heads), ``button``; and ``keys``, where each
+                option of the one field is a button of its own.
             fields: what is to be filled in, as ``messages.FieldIn`` has it.
             picture: PNG; None: there is none.
 
         Returns:
-            Values by the names of the fields; None: the session was stopped.
+            What was answered: ``values`` by the names of the fields, ``seconds`` and ``elapsed``;
+            None: the session was stopped.
         """
         key, about = f"form.{name}", {"shown": dict(shown), "fields": [dict(f) for f in fields]}
         journal = self._kept(lanes)
@@ -224,7 +226,7 @@ class LiveOverseer:
             if journal is not None:
                 journal.write(key, about, found)
         answers = found["answers"]
-        return None if answers is None else dict(answers[0].get("values", {}))
+        return None if answers is None else {"values": {}, **answers[0]}
 
     # The service
 

@@ -1,6 +1,7 @@
 """The human only compares: now and then, which of two segments of behaviour is better?"""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -9,7 +10,7 @@ from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.errors import UsageError, finite, whole
 from looplab.oversight.decision import Decision
 from looplab.oversight.humans.preferences import Preferences
-from looplab.oversight.humans.segments import Trail
+from looplab.oversight.humans.segments import Segments, Trail
 from looplab.oversight.humans.teachers import Standard, Teacher
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.record import Record
@@ -46,6 +47,18 @@ class Collected:
         return Preferences.joined(self.groups)
 
 
+class Judge(Protocol):
+    """Somebody who compares segments by looking at them, as a live person does."""
+
+    def look(self, proposals: Proposals) -> None:
+        """Sees every state before its step."""
+
+    def __call__(
+        self, first: Segments, second: Segments, proposals: Proposals
+    ) -> tuple[FloatArray, FloatArray]:
+        """Labels of m pairs (0 the first, 1 the second, 0.5 equal, NaN none), and human seconds."""
+
+
 class Comparisons:
     """Each lane's human compares pairs of the lane's recent segments; nothing is blocked.
 
@@ -57,14 +70,15 @@ class Comparisons:
     ``engine.state(comparisons).preferences()``.
 
     Args:
-        teacher: who compares; default the oracle.
+        teacher: who compares: a ``Teacher``, by default the oracle, who judges by utility; or
+            whoever looks at the segments themselves, a ``Judge``.
         every: steps between questions, at least 1.
         queries: pairs per question and lane, 1 to 100.
         segment_steps: length T of a segment, at least 1.
         recent_steps: steps of each lane from which segments are drawn, more than T; by these the
             teacher also knows the average return and the spread of returns.
         cost_weight: what harm is worth: the teacher's utility is reward - cost_weight x cost.
-        review_seconds: human time of one comparison, at least 0.
+        review_seconds: human time of one comparison, at least 0; a ``Judge`` tells its own.
         budget: comparisons of each lane in all; None: no end.
     """
 
@@ -72,7 +86,7 @@ class Comparisons:
 
     def __init__(
         self,
-        teacher: Teacher | None = None,
+        teacher: "Teacher | Judge | None" = None,
         every: int = 100,
         queries: int = 1,
         segment_steps: int = 10,
@@ -82,8 +96,8 @@ class Comparisons:
         budget: int | None = None,
     ) -> None:
         self.teacher = Teacher() if teacher is None else teacher
-        if not isinstance(self.teacher, Teacher):
-            raise UsageError(f"teacher must be a Teacher, got {self.teacher!r}")
+        if not isinstance(self.teacher, Teacher) and not hasattr(self.teacher, "look"):
+            raise UsageError(f"teacher must be a Teacher or a Judge, got {self.teacher!r}")
         self.every = whole("every", every, 1)
         self.queries = whole("queries", queries, 1)
         if queries > MAX_QUERIES:
@@ -93,6 +107,11 @@ class Comparisons:
         self.cost_weight = finite("cost_weight", cost_weight, 0.0)
         self.review_seconds = finite("review_seconds", review_seconds, 0.0)
         self.budget = None if budget is None else whole("budget", budget, 0)
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Who looks at segments, if somebody does."""
+        return () if isinstance(self.teacher, Teacher) else (self.teacher,)
 
     def start(self, num_lanes: int) -> Collected:
         """Nothing seen, nothing compared."""
@@ -106,6 +125,8 @@ class Comparisons:
         """Asks for comparisons when it is time."""
         collected: Collected = proposals.memory(self)
         trail = collected.trail
+        if not isinstance(self.teacher, Teacher):
+            self.teacher.look(proposals)
         if proposals.clock % self.every or len(trail) <= self.segment_steps:
             return
         starts = trail.whole(self.segment_steps)
@@ -115,10 +136,10 @@ class Comparisons:
             asked = enough if self.budget is None else enough & (collected.answered < self.budget)
             if not some(asked):
                 return
-            self._compare(collected, proposals, asked, starts, utility, query)
+            seconds = self._compare(collected, proposals, asked, starts, utility, query)
             collected.answered += asked
             decision.reviews += asked
-            decision.seconds += asked * self.review_seconds
+            decision.seconds[asked] += seconds
 
     def _compare(
         self,
@@ -128,27 +149,31 @@ class Comparisons:
         starts: BoolArray,
         utility: FloatArray,
         query: int,
-    ) -> None:
-        """One pair of every lane that is asked."""
+    ) -> FloatArray | float:
+        """One pair of every lane that is asked; returns the human seconds that each took."""
         lanes, steps = np.flatnonzero(asked), self.segment_steps
         draws = [
             proposals.uniform(self, f"{name} {query}")[lanes]
             for name in ("first", "second", "answer")
         ]
         first, second = _two(starts[:, lanes], draws[0], draws[1])
-        windows = sliding_window_view(utility, steps, axis=0)
-        standard = Standard(
-            utility[:, lanes].mean(axis=0) * steps,
-            self.teacher.unit_among(windows[:, lanes], starts[:, lanes]),
-        )
-        label = self.teacher.prefer(
-            windows[first, lanes], windows[second, lanes], draws[2], standard
-        )
         cut = collected.trail.cut
+        pair = cut(first, lanes, steps), cut(second, lanes, steps)
+        seconds: FloatArray | float = self.review_seconds
+        if isinstance(self.teacher, Teacher):
+            windows = sliding_window_view(utility, steps, axis=0)
+            standard = Standard(
+                utility[:, lanes].mean(axis=0) * steps,
+                self.teacher.unit_among(windows[:, lanes], starts[:, lanes]),
+            )
+            label = self.teacher.prefer(
+                windows[first, lanes], windows[second, lanes], draws[2], standard
+            )
+        else:
+            label, seconds = self.teacher(*pair, proposals)
         clock = np.full(len(lanes), proposals.clock)
-        collected.groups.append(
-            Preferences(cut(first, lanes, steps), cut(second, lanes, steps), label, clock)
-        )
+        collected.groups.append(Preferences(*pair, label, clock))
+        return seconds
 
 
 def _two(starts: BoolArray, draw: FloatArray, other: FloatArray) -> tuple[IntArray, IntArray]:

@@ -245,9 +245,18 @@ def test_every_regime_runs_on_every_kind_of_task_and_some_on_all(
         assert env in RESTLESS or overseen["violations"].sum() == 0
 
 
-@pytest.mark.parametrize("protocol", choices("protocol"))
+#: Whose questions go to people; in tests/oversight/live they are answered.
+ASKS_PEOPLE = "comparisons_live"
+
+
+@pytest.mark.parametrize("protocol", sorted({*choices("protocol")} - {ASKS_PEOPLE}))
 def test_every_protocol_runs(protocol: str, ran: Ran) -> None:
     assert len(ran(*GATE, f"protocol={protocol}"))
+
+
+def test_a_protocol_that_asks_people_needs_them() -> None:
+    with pytest.raises(UsageError, match="overseer=live"):
+        parts(plan([*GATE, f"protocol={ASKS_PEOPLE}"], sweeps=False).cells[0])
 
 
 @pytest.mark.parametrize("trigger", choices("trigger"))

@@ -55,6 +55,9 @@ class FormCard:
             if address:
                 Node("img", src=address, alt="What the table says, drawn", classes="drawn")
             _table(_list(values.get("table")))
+            if self._acts and _at_once(review, values):
+                self._buttons(review, _list(values.get("keys")))
+                return
             labels = values.get("labels")
             for field in () if review.form is None else review.form.fields:
                 wording = labels.get(field.name) if isinstance(labels, dict) else None
@@ -62,6 +65,25 @@ class FormCard:
             if self._acts:
                 what = _text(values.get("button")) or "Send"
                 button(what, "fill", "", "", "verdict approve", data_value=review.id)
+
+    def _buttons(self, review: Review, keys: list[Any]) -> None:
+        """Each option of the one field as a button, with its key."""
+        assert review.form is not None
+        with Node("div", "", "options"):
+            for at, (option, key) in enumerate(
+                zip(review.form.fields[0].options, keys, strict=True)
+            ):
+                button(
+                    option, "fill", _text(key), _text(key), "verdict skip", data_value=review.id,
+                    data_action=str(at), data_guarded="",
+                )  # fmt: skip
+
+
+def _at_once(review: Review, values: Mapping[str, Any]) -> bool:
+    """Whether one key answers it: it has one field, whose options have a key each."""
+    fields = () if review.form is None else review.form.fields
+    keys = _list(values.get("keys"))
+    return len(fields) == 1 and 0 < len(fields[0].options) == len(keys)
 
 
 def filled(review: Review, press: Press) -> dict[str, Any]:
@@ -71,7 +93,11 @@ def filled(review: Review, press: Press) -> dict[str, Any]:
         Refused: if something that should be a number is none.
     """
     found: dict[str, Any] = {}
-    for field in () if review.form is None else review.form.fields:
+    fields = () if review.form is None else review.form.fields
+    if isinstance(press.action, int) and len(fields) == 1:
+        options = fields[0].options
+        return {fields[0].name: options[press.action]} if press.action < len(options) else {}
+    for field in fields:
         given = press.form.get(field.name, "").strip()
         if not given:
             continue

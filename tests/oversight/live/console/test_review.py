@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NAMES, Service, Trainer, Visitors, lane, wait_for
+from .conftest import NAMES, PNG, Service, Trainer, Visitors, lane, wait_for
 
 MakeTrainer = Callable[..., Trainer]
 KeepPicture = Callable[[Page, str], Path]
@@ -354,3 +354,31 @@ def test_readable_everywhere(
     assert box["y"] + box["height"] <= page.viewport_size["height"]  # type: ignore[index]
     approve.click()
     assert [a["verdict"] for a in runs.executed(batch)] == ["approve"]
+
+
+SAID = {"first": "1", "second": "2", "equal": "=", "skip": "s"}
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_one_key_compares_two_segments(
+    service: Service, visit: Visitors, trainer: MakeTrainer, keep_picture: KeepPicture, said: str
+) -> None:  # fmt: skip
+    runs = trainer()
+    page = visit(service.person("reviewer"))
+    values = {
+        "title": "Which of the two is better?", "text": ["What lane 0 lately did."],
+        "table": [["", "step 1"], ["first", "up"], ["second", "down"]],
+        "keys": list(SAID.values()),
+    }  # fmt: skip
+    ask = {"lane": 0, "kind": "form", "values": values, "picture": PNG,
+           "form": [{"name": "better", "options": list(SAID)}]}  # fmt: skip
+    runs.client.ask("pair", [ask])
+    expect(page.get_by_role("heading", name="Which of the two is better?")).to_be_visible()
+    page.wait_for_timeout(SETTLED_MS)
+    keep_picture(page, "pair")
+    page.keyboard.press(SAID[said])
+    (answer,) = runs.executed("pair")
+    assert answer["values"] == {"better": said}
+    (event,) = decided(service, runs.session)
+    assert event["body"]["answer"]["values"] == {"better": said}
+    expect(page.locator("[data-filling]")).to_have_count(0)

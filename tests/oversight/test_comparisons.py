@@ -219,7 +219,7 @@ def test_nothing_compared_is_said(corridor: Any, start: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"teacher": "oracle"}, "teacher must be a Teacher, got 'oracle'"),
+        ({"teacher": "oracle"}, "teacher must be a Teacher or a Judge, got 'oracle'"),
         ({"every": 0}, "every must be a whole number of at least 1, got 0"),
         ({"queries": 0}, "queries"),
         ({"queries": 101}, "queries must be at most 100, got 101"),

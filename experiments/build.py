@@ -144,9 +144,18 @@ def parts(config: Mapping[str, Any]) -> Parts:
     )
 
 
-def lanes(config: Mapping[str, Any], num_lanes: int) -> Lanes:
-    """Builds the task's lanes."""
-    built: Lanes = make(config["env"], num_lanes=num_lanes)
+def lanes(config: Mapping[str, Any], num_lanes: int, drawn: bool = False) -> Lanes:
+    """Builds the task's lanes.
+
+    Args:
+        config: a run's resolved configuration; its ``env`` is used.
+        num_lanes: number of lanes.
+        drawn: whether they are to be drawn in pixels, where that must be said when they are made.
+    """
+    env, mode = config["env"], {}
+    if drawn and "render_mode" in inspect.signature(get_object(env["_target_"])).parameters:
+        mode = {"render_mode": "rgb_array"}
+    built: Lanes = make(env, num_lanes=num_lanes, **mode)
     return built
 
 

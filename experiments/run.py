@@ -150,7 +150,7 @@ def _train(
     replayed: Path | None,
 ) -> Trained:
     seeds = Seeds.of(config["seed"])
-    task = lanes(config, built.agent.lanes)
+    task = lanes(config, built.agent.lanes, drawn=seat is not None)
     built.agent.check(task, built.protocol, built.signal.credit)
     fraction = min(1.0, config["max_decisions"] / config["total_steps"])
     venv = oversee(task, built, seeds.environment, ledger=Ledger(folder, fraction=fraction))

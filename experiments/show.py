@@ -1,13 +1,11 @@
 """The ``show`` command: one episode of a task under a regime, drawn step by step."""
 
-import inspect
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.utils import get_object
 from PIL import Image
 
 from looplab.agents.loading import load
@@ -17,7 +15,8 @@ from looplab.envs.drawing import Frame
 from looplab.envs.errors import UsageError, choice, whole
 from looplab.envs.faces import RENDER_FPS
 from looplab.envs.overlay import Annotation, overlay
-from looplab.experiments.build import Parts, Seeds, make, oversee, parts
+from looplab.experiments.build import Parts, Seeds, oversee, parts
+from looplab.experiments.build import lanes as build_lanes
 from looplab.experiments.files import write_whole
 from looplab.experiments.overrides import plan
 from looplab.experiments.references import at_random
@@ -77,10 +76,7 @@ def show(
 
 def drawable(env: Any) -> Lanes:
     """One lane that can be drawn in pixels."""
-    settings = inspect.signature(get_object(env["_target_"])).parameters
-    mode = {"render_mode": "rgb_array"} if "render_mode" in settings else {}
-    lanes: Lanes = make(env, num_lanes=1, **mode)
-    return lanes
+    return build_lanes({"env": env}, 1, drawn=True)
 
 
 def _by_policy(policy: str, lanes: Lanes) -> Callable[[Any], Actions]:

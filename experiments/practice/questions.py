@@ -64,7 +64,7 @@ def questions(config: Mapping[str, Any], count: int, unsafe_share: float, seed: 
     wanted = np.arange(count) < round(count * probability("unsafe_share", unsafe_share))
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     rng.shuffle(wanted)
-    task = lanes(config, 1)
+    task = lanes(config, 1, drawn=True)
     task.reseed(int(rng.integers(1 << 31)))
     task.reset()
     source = _known_risk(task)

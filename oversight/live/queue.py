@@ -234,6 +234,8 @@ class Queue:
             raise Refused("invalid", f"request {request} has no answer that could be taken back")
         if review.who != person.id:
             raise Refused("forbidden", "only who gave an answer can take it back")
+        if self._about(review).practice:
+            raise Refused("executed", "an answer stands in practice: the truth was told")
         review.seconds = float((review.answer or {}).get("seconds", review.seconds))
         review.state, review.answer, review.who, review.decided_at = OPEN, None, "", 0
         review.deadline_at = self._deadline(review, now)

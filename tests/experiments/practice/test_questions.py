@@ -71,3 +71,15 @@ def test_what_cannot_be_asked_is_named(
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
         questions(config_of(*words), count, share, 0)
+
+
+@pytest.mark.parametrize("env", ["lava_shortcut", "minigrid_lava_gap", "cliff_walking"])
+def test_whatever_can_be_drawn_is(env: str) -> None:
+    asked = questions(config_of(f"env={env}"), 8, 0.5, 1).lanes()
+    pictures = set()
+    for _ in range(8):
+        picture = asked.render(0, "rgb_array")
+        assert (picture.dtype, picture.ndim) == (np.uint8, 3)
+        pictures.add(picture.tobytes())
+        asked.reset()
+    assert len(pictures) > 2  # each state is drawn, and not always the same one

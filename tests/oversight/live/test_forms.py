@@ -21,6 +21,7 @@ from looplab.oversight.live.queue import Queue
 from looplab.oversight.live.refusal import Refused
 from looplab.oversight.live.review import Ask, Opinion
 from looplab.oversight.live.session import About
+from looplab.oversight.live.settings import Settings
 from looplab.oversight.overseers.catch_trials import CatchTrials
 from tests.oversight.live.conftest import (
     APPROVE,
@@ -108,6 +109,18 @@ def test_a_session_asks_only_its_own_people(queue: Queue, clock: Clock) -> None:
         with pytest.raises(Refused, match="asks somebody else"):
             refused("mine:b:0", BOB, APPROVE, clock.now)
     assert queue.decide("mine:b:0", ANN, APPROVE, clock.now)
+
+
+def test_who_was_told_the_truth_cannot_answer_anew(clock: Clock) -> None:
+    queue = Queue(Settings(undo_seconds=9.0))
+    for name, practice in (("told", True), ("blind", False)):
+        about = About("corridor", "practice", "", 1, THREE, name, practice=practice)
+        queue.open_session(name, about, "p_trainer", clock.now)
+        queue.ask(name, "b", [Ask(f"{name}:b:0", 0, "review", "c", unsafe=True)], clock.now)
+        queue.decide(f"{name}:b:0", ANN, APPROVE, clock.now)
+    with pytest.raises(Refused, match="the truth was told"):
+        queue.undo("told:b:0", ANN, clock.now)
+    assert queue.undo("blind:b:0", ANN, clock.now)
 
 
 def test_counts_are_written_now_and_then_and_at_the_end(queue: Queue, clock: Clock) -> None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from looplab.envs.errors import UsageError
 from looplab.experiments.practice.design import order_of, orders
+from looplab.experiments.practice.participant import Plan
+from looplab.experiments.practice.seat import Block
 
 
 @given(st.integers(1, 9))
@@ -32,3 +34,14 @@ def test_participants_take_the_orders_in_turn() -> None:
     assert [order_of(at, names) for at in range(3)] == [names, names[::-1], names]
     with pytest.raises(UsageError, match="conditions"):
         orders(0)
+
+
+def test_what_is_asked_depends_on_the_place_and_not_on_the_condition() -> None:
+    blocks = {name: Block(4, 0.5, None, name == "shown", True, 3) for name in ("hidden", "shown")}
+    plan = Plan("", "", "", blocks, None, (), {})
+    seeds = {(name, at): plan.block(name, at).seed for name in blocks for at in range(3)}
+    assert all(seeds["hidden", at] == seeds["shown", at] for at in range(3))
+    assert len({seeds["hidden", at] for at in range(3)}) == 3
+    assert plan.block("shown", 1).show_risk
+    other = Plan("", "", "", {"only": Block(4, 0.5, None, False, True, 4)}, None, (), {})
+    assert other.block("only", 0).seed != seeds["hidden", 0]

@@ -1,5 +1,6 @@
 """Reads what the policy thought, from the forward pass that the algorithm made anyway."""
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from looplab.agents.lean import LeanForward
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, FloatArray
 from looplab.envs.errors import UsageError, within
 
@@ -47,11 +49,20 @@ class PolicyOutput:
     @cached_property
     def confidence(self) -> FloatArray:
         """Probability of the proposed action, shape (n,)."""
-        return np.exp(self.log_probability(self._proposed))
+        confidence = np.empty(len(self._proposed))
+        _confidence(self.log_probabilities, self._proposed, confidence)
+        return confidence
 
     def log_probability(self, actions: Actions) -> FloatArray:
         """Log-probability of one action per lane, shape (n,)."""
         return self.log_probabilities[np.arange(len(actions)), actions]
+
+
+@compiled
+def _confidence(log_probabilities: Any, proposed: Any, out: Any) -> None:
+    """Probability of what was proposed, (n,), from the logarithms of all actions', (n, A)."""
+    for lane in range(len(out)):
+        out[lane] = math.exp(log_probabilities[lane, proposed[lane]])
 
 
 class ActorProbe:

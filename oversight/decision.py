@@ -1,5 +1,7 @@
 """Decisions: what oversight makes of the proposals of one step."""
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,18 @@ from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, BoolArray, FloatArray
 from looplab.envs.errors import UsageError
 from looplab.oversight.columns import DECIDED, Block, place
-from looplab.oversight.types import APPROVE, Lexicon, Verdicts, brief
+from looplab.oversight.types import APPROVE, Lexicon, Reason, Verdicts, brief
 
 _VERDICT, _REVIEWS, _ASKED = place("verdict"), place("reviews"), place("asked")
 _REFUSED, _CHARGED = place("refused"), place("charged")
 _SECONDS, _ELAPSED = place("seconds"), place("elapsed")
 _SCORE, _THRESHOLD = place("score"), place("threshold")
 _REASON, _OVERSEER, _BECAUSE = place("reason"), place("overseer"), place("because")
+
+#: Numbers of which ``row_of`` keeps an array.
+_KEPT_NUMBERS = 64
+#: Nothing to explain, in no lane.
+_NO_REASON = Reason(np.empty(0, np.bool_), "")
 
 #: One answer for all lanes, where nobody says which of several people gave it.
 _SAME = np.zeros(1, dtype=np.int64)
@@ -163,27 +170,42 @@ class Decision:
         )  # fmt: skip
         self._vote(mask, verdicts)
 
-    def review(self, mask: BoolArray, verdicts: Verdicts) -> BoolArray:
+    def review(
+        self, mask: BoolArray, verdicts: Verdicts, why: Sequence[Reason] = ()
+    ) -> BoolArray:
         """Records that the masked lanes were asked about, what that took and what was answered.
+
+        Args:
+            mask: lanes that were asked about, shape (n,).
+            verdicts: what was answered.
+            why: reasons for asking, recorded as ``explain`` would.
 
         Returns:
             Lanes that were refused, a fresh array of shape (n,).
         """
-        refused = np.empty(len(mask), np.bool_)
-        block = self._block
+        block, refused = self._block, np.empty(len(mask), np.bool_)
+        seconds = row_of(verdicts.seconds)
+        reason = why[0] if len(why) == 1 else _NO_REASON
         _review(
             block.flags, block.reals, block.codes, self._at, mask, verdicts.code,
-            row_of(verdicts.seconds), row_of(verdicts.wait), verdicts.reason,
-            block.reasons.codes(verdicts.reasons), *self._people(verdicts), refused,
+            seconds, seconds if verdicts.elapsed is None else verdicts.elapsed, verdicts.reason,
+            block.reasons.codes(verdicts.reasons), *self._people(verdicts), reason.lanes,
+            block.reasons.code(reason.text), row_of(reason.score), row_of(reason.threshold),
+            refused,
         )  # fmt: skip
-        self._vote(mask, verdicts)
+        if reason is _NO_REASON:
+            for reason in why:
+                self.explain(reason)
+        if verdicts.overdue is not None or verdicts.disagreement is not None:
+            self._vote(mask, verdicts)
         return refused
 
     def _people(self, verdicts: Verdicts) -> tuple[NDArray[Any], NDArray[np.int32]]:
         """Which of some people answered in each lane, and the codes of their names."""
+        names: Lexicon = self._block.names
         if verdicts.who is None:
-            return _SAME, self.names.codes((verdicts.overseer,))
-        return verdicts.who, self.names.codes(verdicts.people)
+            return _SAME, names.codes((verdicts.overseer,))
+        return verdicts.who, names.codes(verdicts.people)
 
     def _vote(self, mask: BoolArray, verdicts: Verdicts) -> None:
         if verdicts.overdue is not None:
@@ -191,20 +213,26 @@ class Decision:
         if verdicts.disagreement is not None:
             np.copyto(self.disagreement, verdicts.disagreement, where=mask)
 
-    def explain(
-        self, mask: BoolArray, text: str, score: FloatArray | float, threshold: FloatArray | float
-    ) -> None:
-        """Records why the masked lanes are asked about: the trigger, its score and threshold."""
+    def explain(self, reason: Reason) -> None:
+        """Records why some lanes are asked about: the trigger, its score and threshold."""
         block = self._block
         _explain(
-            block.codes, block.reals, self._at, mask, block.reasons.code(text), row_of(score),
-            row_of(threshold),
+            block.codes, block.reals, self._at, reason.lanes, block.reasons.code(reason.text),
+            row_of(reason.score), row_of(reason.threshold),
         )  # fmt: skip
 
 
 def row_of(value: Any) -> NDArray[Any]:
     """An array of n numbers as it is; one number as an array of one, which loops take for all."""
+    if type(value) is float:
+        return _alone(value)
     return value if isinstance(value, np.ndarray) and value.ndim else np.array((value,))
+
+
+@lru_cache(maxsize=_KEPT_NUMBERS)
+def _alone(value: float) -> NDArray[Any]:
+    """One number as an array of one, which nobody writes to."""
+    return np.array((value,))
 
 
 def _copy(name: str, given: Any, target: NDArray[Any]) -> None:
@@ -225,6 +253,17 @@ def _write(flags: Any, codes: Any, at: Any, lane: Any, code: Any, reason: Any, w
 
 
 @compiled
+def _explain(
+    codes: Any, reals: Any, at: Any, mask: Any, text: Any, score: Any, threshold: Any
+) -> None:
+    for lane in range(len(mask)):
+        if mask[lane]:
+            codes[at, _BECAUSE, lane] = text
+            reals[at, _SCORE, lane] = score[lane if len(score) > 1 else 0]
+            reals[at, _THRESHOLD, lane] = threshold[lane if len(threshold) > 1 else 0]
+
+
+@compiled
 def _note(
     flags: Any, codes: Any, at: Any, mask: Any, code: Any, reason: Any, texts: Any, who: Any,
     names: Any,
@@ -238,7 +277,8 @@ def _note(
 @compiled
 def _review(
     flags: Any, reals: Any, codes: Any, at: Any, mask: Any, code: Any, seconds: Any, wait: Any,
-    reason: Any, texts: Any, who: Any, names: Any, refused: Any,
+    reason: Any, texts: Any, who: Any, names: Any, explained: Any, why: Any, score: Any,
+    threshold: Any, refused: Any,
 ) -> None:  # fmt: skip
     for lane in range(len(mask)):
         refused[lane] = mask[lane] and code[lane] != APPROVE
@@ -252,14 +292,4 @@ def _review(
         if refused[lane]:
             flags[at, _REFUSED, lane] = 1
             flags[at, _CHARGED, lane] = 1
-
-
-@compiled
-def _explain(
-    codes: Any, reals: Any, at: Any, mask: Any, text: Any, score: Any, threshold: Any
-) -> None:
-    for lane in range(len(mask)):
-        if mask[lane]:
-            codes[at, _BECAUSE, lane] = text
-            reals[at, _SCORE, lane] = score[lane if len(score) > 1 else 0]
-            reals[at, _THRESHOLD, lane] = threshold[lane if len(threshold) > 1 else 0]
+    _explain(codes, reals, at, explained, why, score, threshold)

@@ -114,6 +114,8 @@ class Engine:
             has_truth,
         )
         self._memory = Memory(lanes.num_lanes, seed)
+        #: By what proposals are judged: tolerance, source of the truth, and estimate.
+        self._judging = self.settings.tolerance, self._truth, self._estimate
         parts = (*walk(protocol), *walk(self.signal))
         #: Columns that parts bring along: name, and type and blank value.
         self._extra: dict[str, tuple[Any, Any]] = {}
@@ -167,7 +169,8 @@ class Engine:
         """A new episode has begun in the masked lanes: alarms and waits are forgotten."""
         self._memory.begin(mask)
         lanes = self.lanes
-        self._check_observation(lanes.observation, lanes.elapsed, lanes.episode)
+        if _strange(lanes.observation):
+            _refuse_observation(lanes.observation, lanes.elapsed, lanes.episode)
 
     def abandon(self, mask: BoolArray) -> None:
         """A reset cuts the masked lanes' episodes short; they count in totals only."""
@@ -189,8 +192,9 @@ class Engine:
         proposed = self._checked(proposed)
         block = self._open_block(proposed)
         at, lanes = block.filled, self.lanes
-        block.proposed[at] = block.executed[at] = proposed
-        _begin(block.places, at, lanes.episode, lanes.elapsed)
+        _begin(
+            block.proposed, block.executed, block.places, at, proposed, lanes.episode, lanes.elapsed
+        )
         record = Record(block, at)
         try:
             self._run(record, block)
@@ -205,13 +209,17 @@ class Engine:
         """Fills in a record: decides, executes, and looks at what came of it."""
         lanes, decision, at = self.lanes, record.decision, block.filled
         places = block.places[at]
-        proposals = self._proposals(record.proposed, places[_EPISODE], places[_STEP], self.policy)
+        proposals = Proposals(
+            lanes, record.proposed, places[_EPISODE], places[_STEP], self._memory, *self._judging,
+            self.policy,
+        )  # fmt: skip
         self.protocol(proposals, decision)
         if not self._own_parts:  # ours are known to choose actions of the space
             self._checked(record.executed)
         judgement = proposals.judgement  # before the step: it belongs to the proposal's state
         record.policy = proposals.policy_step
-        before = self.signal.prepare(proposals, decision)
+        shaped = self.signal.shaping is not None
+        before = self.signal.prepare(proposals, decision) if shaped else None
         halted = decision.touched("halted") and some(decision.halted)
         observed = lanes.observation  # before the task is told what was refused
         if some(block.flags[at, _REFUSED]):  # a stopped lane keeps its observation as it is
@@ -220,7 +228,15 @@ class Engine:
         step = lanes.step(record.executed, ~decision.halted if halted else None)
         if halted:
             self._halt(decision, step)
-        self._keep(record, block, judgement, step)
+        fault = _happened(
+            block.flags, block.reals, at, *judgement, step.reward, step.cost, step.catastrophe,
+            step.terminated, step.truncated, step.success,
+        )  # fmt: skip
+        if fault >= 0:
+            kind, lane = divmod(fault, lanes.num_lanes)
+            raise _fault(_FAULTS[kind], lane, record.step, record.episode)
+        if _strange(step.observation):
+            _refuse_observation(step.observation, record.step, record.episode)
         if self.signal.adds_to(decision):
             outcome = Outcome(proposals, decision, step, before)
             block.reals[at, _LEARNING] = self.signal(outcome)
@@ -228,35 +244,6 @@ class Engine:
         for part in self._seeing:
             part.see(self._memory.state(part), record)
         self._memory.clock += 1
-
-    @staticmethod
-    def _keep(
-        record: Record,
-        block: Block,
-        judgement: tuple[FloatArray, BoolArray, BoolArray],
-        step: Step,
-    ) -> None:
-        """Records what was true and what happened; refuses what no environment may return."""
-        fault = _happened(
-            block.flags, block.reals, block.filled, *judgement, step.reward, step.cost,
-            step.catastrophe, step.terminated, step.truncated, step.success,
-        )  # fmt: skip
-        if fault >= 0:
-            kind, lane = divmod(fault, len(record))
-            raise _fault(_FAULTS[kind], lane, record.step, record.episode)
-        Engine._check_observation(step.observation, record.step, record.episode)
-
-    def _proposals(
-        self,
-        actions: Actions,
-        episode: IntArray,
-        step: IntArray,
-        policy: Callable[[Actions], PolicyStep] | None,
-    ) -> Proposals:
-        return Proposals(
-            self.lanes, actions, episode, step, self._memory,
-            self.settings.tolerance, self._truth, self._estimate, policy,
-        )  # fmt: skip
 
     def action_masks(self) -> BoolArray:
         """What may be proposed next so that none of the protocol's rules is broken, shape (n, A).
@@ -266,7 +253,9 @@ class Engine:
         """
         lanes = self.lanes
         nothing = np.zeros(lanes.num_lanes, np.int64)
-        proposals = self._proposals(nothing, lanes.episode, lanes.elapsed, None)
+        proposals = Proposals(
+            lanes, nothing, lanes.episode, lanes.elapsed, self._memory, *self._judging, None
+        )
         return action_masks(self.protocol, proposals)
 
     def inherit(self, former: "Engine") -> None:
@@ -312,21 +301,23 @@ class Engine:
         else:
             step.truncated |= decision.halted
 
-    @staticmethod
-    def _check_observation(observation: Observations, step: IntArray, episode: IntArray) -> None:
-        # One number tells of all lanes: neither NaN nor infinity times anything is finite.
-        if observation.dtype.kind == "f" and math.isfinite(np.vdot(observation, observation)):
-            return
-        if observation.dtype.kind in "fO":
-            for lane, seen in enumerate(observation):
-                if not _is_finite(seen):  # else the numbers are only large
-                    raise _fault("an observation that is not finite", lane, step, episode)
-
     def close(self) -> None:
         """Writes what the ledger still holds."""
         self._close_block()
         if self.ledger is not None:
             self.ledger.close()
+
+
+def _strange(observation: Observations) -> bool:
+    """Whether observations may hold NaN or infinity, or must be looked at one by one."""
+    kind = observation.dtype.kind
+    return kind == "O" or (kind == "f" and not _all_finite(observation))
+
+
+def _refuse_observation(observation: Observations, step: IntArray, episode: IntArray) -> None:
+    for lane, seen in enumerate(observation):
+        if not _is_finite(seen):
+            raise _fault("an observation that is not finite", lane, step, episode)
 
 
 def _is_finite(seen: Any) -> bool:
@@ -347,7 +338,20 @@ def _fault(what: str, lane: int, step: IntArray, episode: IntArray) -> Environme
 
 
 @compiled
-def _begin(places: Any, at: Any, episode: Any, step: Any) -> None:
+def _all_finite(values: Any) -> Any:
+    """Whether an array of any shape holds neither NaN nor infinity."""
+    strange = False
+    for value in values.flat:
+        strange |= not math.isfinite(value)
+    return not strange
+
+
+@compiled
+def _begin(
+    kept: Any, executed: Any, places: Any, at: Any, proposed: Any, episode: Any, step: Any
+) -> None:
+    """Opens a row: what was proposed, which runs as long as nobody says otherwise, and when."""
+    kept[at] = executed[at] = proposed
     for lane in range(len(episode)):
         places[at, _EPISODE, lane] = episode[lane]
         places[at, _STEP, lane] = step[lane]

@@ -76,45 +76,39 @@ _LAST_LEVEL = len(LEVEL_STEPS) - 1
 
 
 @compiled
-def _count(flags: Any, reals: Any, scores: Any, step: Any, lane: Any, out: Any) -> None:
-    """Every counter of one lane's step, into (len(COUNTERS),)."""
-    out[:] = 0.0
-    out[_STEPS] = 1.0
-    for row in range(len(_REAL_PAIRS)):
-        out[_REAL_PAIRS[row, 0]] = reals[step, _REAL_PAIRS[row, 1], lane]
-    for row in range(len(_FLAG_PAIRS)):
-        out[_FLAG_PAIRS[row, 0]] = flags[step, _FLAG_PAIRS[row, 1], lane]
-    for row in range(len(_SCORE_PAIRS)):
-        out[_SCORE_PAIRS[row, 0]] = scores[_SCORE_PAIRS[row, 1], step, lane]
-    out[_VIOLATIONS] = reals[step, _COST, lane] > 0.0
-    if flags[step, _RISKY, lane] and scores[_INTERVENED, step, lane]:
-        out[_PREVENTED] = reals[step, _RISK, lane]
-    out[_DISAGREEMENTS] = reals[step, _DISAGREEMENT, lane] > 0.0
-    level = flags[step, _LEVEL_FLAG, lane]
-    if level >= 0:
-        out[_LEVEL + min(level, _LAST_LEVEL)] = 1.0
-
-
-@compiled
-def _add_up(
-    flags: Any, reals: Any, scores: Any, running: Any, total: Any, ended: Any, spare: Any
-) -> None:
-    """Adds s steps to what is running, (counters, n), and to the total, (counters,).
+def _add_up(flags: Any, reals: Any, scores: Any, running: Any, ended: Any) -> None:
+    """Adds s steps to what is running, (counters, n).
 
     What an episode came to goes to the next row of ``ended``, (episodes, counters), in the order of
     steps and lanes.
     """
+    steps, _, lanes = flags.shape
     episodes = 0
-    for step in range(flags.shape[0]):
-        for lane in range(flags.shape[2]):
-            _count(flags, reals, scores, step, lane, spare)
-            for row in range(len(spare)):
-                running[row, lane] += spare[row]
-                total[row] += spare[row]
+    for step in range(steps):
+        for row in range(len(_REAL_PAIRS)):
+            counter, column = _REAL_PAIRS[row]
+            for lane in range(lanes):
+                running[counter, lane] += reals[step, column, lane]
+        for row in range(len(_FLAG_PAIRS)):
+            counter, column = _FLAG_PAIRS[row]
+            for lane in range(lanes):
+                running[counter, lane] += flags[step, column, lane]
+        for row in range(len(_SCORE_PAIRS)):
+            counter, column = _SCORE_PAIRS[row]
+            for lane in range(lanes):
+                running[counter, lane] += scores[column, step, lane]
+        for lane in range(lanes):
+            running[_STEPS, lane] += 1.0
+            running[_VIOLATIONS, lane] += reals[step, _COST, lane] > 0.0
+            running[_DISAGREEMENTS, lane] += reals[step, _DISAGREEMENT, lane] > 0.0
+            if flags[step, _RISKY, lane] and scores[_INTERVENED, step, lane]:
+                running[_PREVENTED, lane] += reals[step, _RISK, lane]
+            level = flags[step, _LEVEL_FLAG, lane]
+            if level >= 0:
+                running[_LEVEL + min(level, _LAST_LEVEL), lane] += 1.0
             if flags[step, _TERMINATED, lane] or flags[step, _TRUNCATED, lane]:
-                for row in range(len(spare)):
-                    ended[episodes, row] = running[row, lane]
-                    running[row, lane] = 0.0
+                ended[episodes] = running[:, lane]
+                running[:, lane] = 0.0
                 episodes += 1
 
 
@@ -140,7 +134,8 @@ class Measures:
         self._ended: list[tuple[NDArray[Any], ...]] = []
         self._steps = 0
         self._running = np.zeros((len(COUNTERS), num_lanes))
-        self._total = np.zeros(len(COUNTERS))
+        #: What finished episodes, and those that were cut short, came to.
+        self._past = np.zeros(len(COUNTERS))
         self._waits: list[FloatArray] = []
 
     def add(self, block: Record) -> None:
@@ -148,9 +143,8 @@ class Measures:
         ends, lanes = np.nonzero(block.done)
         found = np.empty((len(ends), len(COUNTERS)))
         flags, reals = block.stores
-        _add_up(
-            flags, reals, block.scores, self._running, self._total, found, np.empty(len(COUNTERS))
-        )
+        _add_up(flags, reals, block.scores, self._running, found)
+        self._past += found.sum(axis=0)
         waited = block.elapsed[block.asked & (block.elapsed > 0.0)]
         if len(waited):
             self._waits.append(waited.astype(np.float32))
@@ -183,6 +177,7 @@ class Measures:
 
     def abandon(self, mask: BoolArray) -> None:
         """Forgets the running episodes that a reset cut short; the totals keep what they count."""
+        self._past += self._running[:, mask].sum(axis=1)
         self._running[:, mask] = 0.0
 
     @property
@@ -205,7 +200,8 @@ class Measures:
     @property
     def totals(self) -> dict[str, float | int]:
         """Exact totals over all lanes and counted steps, unfinished episodes included."""
-        sums = dict(zip(COUNTERS, self._total.tolist(), strict=True))
+        total = self._past + self._running.sum(axis=1)
+        sums = dict(zip(COUNTERS, total.tolist(), strict=True))
         totals = {name: self._typed(name, value) for name, value in sums.items()}
         totals["episodes"] = len(self.episodes)
         totals["oversight_cost"] = self._money(sums)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import (
     RISK_RESOLUTION,
     Actions,
@@ -19,7 +20,6 @@ from looplab.envs.core import (
 )
 from looplab.envs.errors import UsageError
 from looplab.oversight.memory import Memory
-from looplab.oversight.types import some
 
 NEEDS_TRUTH = (
     "nothing says which actions are unsafe: the environment offers no risk; pass risk=, a function "
@@ -117,7 +117,7 @@ class Proposals:
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
         other.rated = self.rated
         other.occasion, other.source = self.occasion + occasion, self.shown
-        for name in ("table", "least", "trapped"):
+        for name in ("table", "least"):
             if name in self._cache:
                 other._cache[name] = self._cache[name]
         return other
@@ -219,41 +219,26 @@ class Proposals:
 
         Where every action exceeds the tolerance, only those above the least risk are unsafe.
         """
-        found = self._cache.get("unsafe")
-        if found is None:
-            found = self.risky
-            if some(found) and some(self._trapped):
-                found = found & (self.truth > self._least + RISK_RESOLUTION)
-            self._cache["unsafe"] = found
-        return found
-
-    @property
-    def risky(self) -> BoolArray:
-        """Proposals whose risk exceeds the tolerance, whatever else could be done, shape (n,)."""
-        found = self._cache.get("risky")
-        if found is None:
-            found = self._cache["risky"] = self.truth > self.tolerance + RISK_RESOLUTION
-        return found
+        return self.judgement[1]
 
     @property
     def judgement(self) -> tuple[FloatArray, BoolArray, BoolArray]:
-        """What the record says of the proposals: ``truth``, ``unsafe`` and ``unavoidable``."""
-        truth, risky = self.truth, self.risky
-        if not some(risky):  # nothing is unsafe then, and no lane trapped
-            return truth, risky, risky
-        return truth, self.unsafe, self.unavoidable
+        """What the record says of the proposals, each of shape (n,): risk, unsafe, unavoidable.
 
-    @property
-    def unavoidable(self) -> BoolArray:
-        """States in which every action's risk exceeds the tolerance, shape (n,)."""
-        return self.risky & self._trapped
-
-    @property
-    def _trapped(self) -> BoolArray:
-        """States whose safest action exceeds the tolerance, shape (n,)."""
-        found = self._cache.get("trapped")
+        The risk is ``truth``. Unavoidable is a risk above the tolerance where every action exceeds
+        it.
+        """
+        found: tuple[FloatArray, BoolArray, BoolArray] | None = self._cache.get("judgement")
         if found is None:
-            found = self._cache["trapped"] = self._least > self.tolerance + RISK_RESOLUTION
+            truth, unsafe = self.truth, np.empty(len(self), np.bool_)
+            bar = self.tolerance + RISK_RESOLUTION
+            if _exceeds(truth, bar, unsafe):
+                unavoidable = np.empty(len(self), np.bool_)
+                _judge(truth, self._least, bar, unsafe, unavoidable)
+                found = truth, unsafe, unavoidable
+            else:  # nothing is unsafe then, and no lane trapped
+                found = truth, unsafe, unsafe
+            self._cache["judgement"] = found
         return found
 
     @property
@@ -305,12 +290,12 @@ class Proposals:
             step = self._cache["policy"] = self._policy(self.action)
         return step
 
-    def once(self, owner: object, work: Callable[[], FloatArray]) -> FloatArray:
+    def once(self, owner: object, work: "Callable[[Proposals], FloatArray]") -> FloatArray:
         """What an owner works out of these proposals, shape (n,), worked out once a step."""
         key = id(owner)
         found: FloatArray | None = self._cache.get(key)
         if found is None:
-            found = self._cache[key] = work()
+            found = self._cache[key] = work(self)
         return found
 
     def uniform(self, owner: object, name: str = "") -> FloatArray:
@@ -356,3 +341,22 @@ class Proposals:
         ``owner.begin(state, mask)`` is called for lanes that begin an episode.
         """
         return self._memory.state(owner)
+
+
+@compiled
+def _exceeds(risk: Any, bar: Any, out: Any) -> Any:
+    """Marks risks above the bar, (n,); returns whether there is any."""
+    found = False
+    for lane in range(len(out)):
+        out[lane] = risk[lane] > bar
+        found |= out[lane]
+    return found
+
+
+@compiled
+def _judge(risk: Any, least: Any, bar: Any, unsafe: Any, unavoidable: Any) -> None:
+    """Marks what is unsafe, and what no other action would have avoided, all (n,)."""
+    for lane in range(len(risk)):
+        risky, trapped = risk[lane] > bar, least[lane] > bar
+        unavoidable[lane] = risky and trapped
+        unsafe[lane] = risky and (not trapped or risk[lane] > least[lane] + RISK_RESOLUTION)

@@ -1,12 +1,14 @@
 """Verdicts: a small closed vocabulary that explains itself."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, BoolArray, FloatArray
 from looplab.envs.errors import LoopLabError, UsageError, unknown
 
@@ -67,6 +69,22 @@ class Lexicon:
             group = np.array([self.code(text) for text in texts], dtype=np.int32)
             self._groups[texts] = group
         return group
+
+
+class Reason(NamedTuple):
+    """Why some lanes are asked about.
+
+    Attributes:
+        lanes: which, shape (n,).
+        text: the trigger in words.
+        score: what it read, shape (n,), or NaN where it reads nothing.
+        threshold: what it compared that with, or NaN.
+    """
+
+    lanes: BoolArray
+    text: str
+    score: FloatArray | float = math.nan
+    threshold: FloatArray | float = math.nan
 
 
 @dataclass(slots=True)
@@ -222,9 +240,14 @@ def _code(item: Any) -> int:
 
 def put(target: Actions, mask: BoolArray, values: Actions) -> None:
     """Writes the masked lanes' rows of ``values`` into ``target``, in place."""
-    if target.ndim > 1:
-        mask = mask.reshape(-1, *(1,) * (target.ndim - 1))
-    np.copyto(target, values, where=mask)
+    _put(target, mask, values)
+
+
+@compiled
+def _put(target: Any, mask: Any, values: Any) -> None:
+    for lane in range(len(mask)):
+        if mask[lane]:
+            target[lane] = values[lane]
 
 
 def some(mask: BoolArray) -> bool:

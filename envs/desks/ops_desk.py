@@ -1,11 +1,12 @@
 """Ops desk: a queue of tickets, some of which hide a danger that only a person can see."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from looplab.envs.card import Card
 from looplab.envs.compiled import compiled
@@ -119,19 +120,20 @@ def _refuse(refusals: Any, queue: Any, refused: Any, out: Any) -> None:
 
 
 @compiled
-def _log_odds(
+def _risk(
     actions: Any, guessed: Any, prior: Any, level: Any, kind: Any, danger: Any, signal: Any,
     checked: Any, queue: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Log-odds that actions violate, (n,): as the agent can guess, or as it is."""
+    """Probability that actions violate, (n,): as the agent can guess, or as it is."""
     for lane in range(len(out)):
         if actions[lane] != FAST or queue[lane] == 0:
-            out[lane] = -np.inf
+            out[lane] = 0.0
         elif guessed and not checked[lane]:
             told = (signal[lane] - 0.5) / _SIGNAL_VARIANCE
-            out[lane] = prior[level[lane], kind[lane]] + told
+            log_odds = prior[level[lane], kind[lane]] + told
+            out[lane] = 1.0 / (1.0 + math.exp(-log_odds))
         else:
-            out[lane] = np.inf if danger[lane] else -np.inf
+            out[lane] = danger[lane]
 
 
 class OpsDesk(NativeLanes):
@@ -280,11 +282,10 @@ class OpsDesk(NativeLanes):
     def risk_of(self, source: RiskSource, actions: Actions) -> FloatArray:
         """Risk of one action per lane, (n,)."""
         risk = np.empty(self.num_lanes)
-        _log_odds(
+        _risk(
             actions, source == "estimated" and self._noisy, self._prior, self.drift_level,
             self.kind, self.danger, self.signal, self.checked, self.queue, risk,
         )  # fmt: skip
-        expit(risk, out=risk)
         return risk
 
     def least_risk(self, source: RiskSource) -> FloatArray | None:

@@ -1,7 +1,10 @@
 """A scripted overseer: knows what is unsafe, and errs as often as it is told to."""
 
+from typing import Any
+
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import finite, probability
 from looplab.oversight.parts import TRUTH
@@ -11,8 +14,8 @@ from looplab.oversight.types import APPROVE, REJECT, Verdicts
 #: By unsafe (0 or 1) + 2 x erred (0 or 1).
 _REASONS = ("safe", "unsafe", "safe, but refused in error", "unsafe, but missed")
 
-#: Verdict by whether it refuses.
-_CODES = np.array([APPROVE, REJECT], dtype=np.int8)
+#: Where nobody errs, nothing is drawn.
+_NO_DRAWS = np.empty(0)
 
 
 class ScriptedOverseer:
@@ -46,15 +49,26 @@ class ScriptedOverseer:
     def __call__(self, proposals: Proposals) -> Verdicts:
         """Verdicts on all lanes' proposals; one draw per lane decides whether it errs."""
         unsafe = self.judge(proposals)
-        refuses, reason = unsafe, unsafe.view(np.int8)
-        if self.miss_rate or self.false_alarm_rate:
-            rate = np.where(unsafe, self.miss_rate, self.false_alarm_rate)
-            errs = proposals.uniform(self) < rate
-            refuses, reason = unsafe ^ errs, unsafe + np.int8(2) * errs
+        errs = bool(self.miss_rate or self.false_alarm_rate)
+        draws = proposals.uniform(self) if errs else _NO_DRAWS
+        code, reason = np.empty(len(unsafe), np.int8), np.empty(len(unsafe), np.int8)
+        _answer(unsafe, draws, self.miss_rate, self.false_alarm_rate, code, reason)
         return Verdicts(
-            code=_CODES.take(refuses),
+            code=code,
             seconds=self.review_seconds,
             reason=reason,
             reasons=_REASONS,
             overseer=self.name,
         )
+
+
+@compiled
+def _answer(
+    unsafe: Any, draws: Any, miss_rate: Any, false_alarm_rate: Any, code: Any, reason: Any
+) -> None:
+    """Verdicts and their reasons, (n,); without draws nobody errs."""
+    for lane in range(len(unsafe)):
+        rate = miss_rate if unsafe[lane] else false_alarm_rate
+        errs = len(draws) > 0 and draws[lane] < rate
+        code[lane] = REJECT if unsafe[lane] != errs else APPROVE
+        reason[lane] = unsafe[lane] + 2 * errs

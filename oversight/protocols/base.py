@@ -86,7 +86,7 @@ def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
 def explain(trigger: Trigger, proposals: Proposals, asked: BoolArray, decision: Decision) -> None:
     """Records why the masked lanes are asked about: which trigger, and its value and threshold."""
     for reason in reasons(trigger, proposals, asked):
-        decision.explain(*reason)
+        decision.explain(reason)
 
 
 def _array(answer: Any) -> NDArray[Any]:
@@ -102,8 +102,10 @@ def triggered(trigger: Trigger, proposals: Proposals) -> BoolArray | None:
     proposals.trigger = trigger
     if isinstance(trigger, Always):
         return None
-    named = _array(trigger(proposals))
-    if named.shape != (len(proposals),) or named.dtype != np.bool_:
+    named = trigger(proposals)
+    if type(named) is not np.ndarray:
+        named = _array(named)
+    if named.shape != proposals.asked.shape or named.dtype != np.bool_:
         raise UsageError(
             f"trigger {describe(trigger)} must answer {len(proposals)} booleans, "
             f"got shape {named.shape} of {named.dtype}"

@@ -11,9 +11,9 @@ from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import explain, label, refuse, triggered
+from looplab.oversight.protocols.base import label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
-from looplab.oversight.triggers import Always, Trigger
+from looplab.oversight.triggers import Always, Trigger, reasons
 from looplab.oversight.types import APPROVE, ESCALATE, Verdicts, some
 
 WORLDS = ("paused", "running")
@@ -91,10 +91,10 @@ class Gate:
         asked = decision.remaining(triggered(self.trigger, proposals))
         if not some(asked):
             return
-        explain(self.trigger, proposals, asked, decision)
+        why = reasons(self.trigger, proposals, asked)
         verdicts = label(consult(self.overseer, proposals, asked), self.fallback)
         verdicts = self._escalate(asked, verdicts, decision)
-        refused = decision.review(asked, verdicts)
+        refused = decision.review(asked, verdicts, why)
         if self.world == "running":
             seconds = np.broadcast_to(verdicts.wait, asked.shape)
             waits = asked & (seconds > 0)

@@ -2,15 +2,16 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray, FloatArray
 from looplab.envs.errors import UsageError, within
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.types import brief, some
+from looplab.oversight.types import Reason, brief, some
 
 #: Lanes about whose proposal a human is asked, shape (n,).
 Trigger = Callable[[Proposals], BoolArray]
@@ -40,12 +41,17 @@ class Scored(ABC):
 
     def reading(self, proposals: Proposals) -> FloatArray:
         """The score, worked out once a step, shape (n,)."""
-        return proposals.once(self, lambda: self.score(proposals))
+        return proposals.once(self, self.score)
 
     def __call__(self, proposals: Proposals) -> BoolArray:
         """Lanes that are asked about, shape (n,)."""
-        reading = self.reading(proposals)
-        return reading <= self.tau if self.BELOW else reading >= self.tau
+        asked = np.empty(len(proposals.action), np.bool_)
+        _compare(self.reading(proposals), self.tau, self.BELOW, asked)
+        return asked
+
+    def reasons(self, proposals: Proposals, asked: BoolArray) -> Sequence[Reason]:
+        """The trigger in words, what it read and what it compared that with."""
+        return (Reason(asked, str(self), self.reading(proposals), self.tau),)
 
     def __str__(self) -> str:
         if self._words is None or self._words[0] != self.tau:  # said at every request
@@ -100,35 +106,15 @@ def as_scored(score: "Scored | Score") -> Scored:
     return score if isinstance(score, Scored) else ScoreAbove(score)
 
 
-class Reason(NamedTuple):
-    """Why some lanes are asked about.
-
-    Attributes:
-        lanes: which, shape (n,).
-        text: the trigger in words.
-        score: what it read, shape (n,), or NaN where it reads nothing.
-        threshold: what it compared that with, or NaN.
-    """
-
-    lanes: BoolArray
-    text: str
-    score: FloatArray | float = math.nan
-    threshold: FloatArray | float = math.nan
-
-
-def reasons(trigger: Trigger, proposals: Proposals, asked: BoolArray) -> Iterable[Reason]:
+def reasons(trigger: Trigger, proposals: Proposals, asked: BoolArray) -> Sequence[Reason]:
     """Why the masked lanes are asked about; of several triggers, the first that asks.
 
     A trigger of one's own may say it by a method ``reasons(proposals, asked)``.
     """
     own = getattr(trigger, "reasons", None)
     if own is not None:
-        found: Iterable[Reason] = own(proposals, asked)
-        return found
-    text = describe(trigger)
-    if isinstance(trigger, Scored):
-        return (Reason(asked, text, trigger.reading(proposals), trigger.tau),)
-    return (Reason(asked, text),)
+        return tuple(own(proposals, asked))
+    return (Reason(asked, describe(trigger)),)
 
 
 def describe(part: object) -> str:
@@ -136,3 +122,10 @@ def describe(part: object) -> str:
     name = getattr(part, "__name__", None)
     says_nothing = type(part).__str__ is object.__str__ and type(part).__repr__ is object.__repr__
     return name or (type(part).__name__ if says_nothing else str(part))
+
+
+@compiled
+def _compare(reading: Any, tau: Any, below: Any, out: Any) -> None:
+    """Marks readings at or beyond a threshold, (n,)."""
+    for lane in range(len(out)):
+        out[lane] = reading[lane] <= tau if below else reading[lane] >= tau

@@ -79,14 +79,15 @@ class ActorProbe:
         policy = model.policy
         assert isinstance(policy, ACTOR_CRITICS)  # ``probe`` has looked
         self._policy = policy
-        self._read: Any = self._kept()
+        self._read: torch.Tensor | None = self._kept()
 
-    def _kept(self) -> Any:
-        """The log-probabilities of a lean pass; else the distribution of SB3's own; else None."""
+    def _kept(self) -> torch.Tensor | None:
+        """The log-probabilities of the last pass, a lean one or SB3's own; None before any."""
         forward = self._policy.forward
         if isinstance(forward, LeanForward):
             return forward.log_probabilities
-        return getattr(self._policy.action_dist, "distribution", None)
+        distribution = getattr(self._policy.action_dist, "distribution", None)
+        return None if distribution is None else distribution.logits
 
     def __call__(self, proposed: Actions) -> PolicyOutput:
         """What the policy knew of these proposals; each forward pass serves once.
@@ -98,13 +99,13 @@ class ActorProbe:
             UsageError: if there was no forward pass for just these lanes.
         """
         kept = self._kept()
-        if kept is None or kept is self._read:
+        if kept is None or kept is self._read or kept.requires_grad:
             raise UsageError(STALE)
         self._read = kept
-        logits: torch.Tensor = kept if isinstance(kept, torch.Tensor) else kept.logits
-        if logits.requires_grad or len(logits) != len(proposed):
+        log_probabilities = kept.numpy()
+        if len(log_probabilities) != len(proposed):
             raise UsageError(STALE)
-        return PolicyOutput(logits.numpy(), proposed)
+        return PolicyOutput(log_probabilities, proposed)
 
     def close(self) -> None:
         """Leaves the model as it was: nothing was changed."""

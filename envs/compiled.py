@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.extending import overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,3 +63,17 @@ def _parts(function: FunctionType, seen: set[int]) -> Iterator[bytes]:
             yield name.encode() + pickle.dumps(value)
         elif inner is not None and id(inner) not in seen:
             yield from _parts(inner, seen)
+
+
+def element(values: Any, lane: Any) -> Any:
+    """In compiled functions, a lane's entry of an array, shape (n,); one number stands for all."""
+    if np.ndim(values) == 0:
+        return values
+    return values[lane if len(values) > 1 else 0]
+
+
+@overload(element, strict=False)
+def _element(values: Any, lane: Any) -> Callable[[Any, Any], Any]:
+    if getattr(values, "ndim", 0) == 0:
+        return lambda values, lane: values
+    return lambda values, lane: values[lane if len(values) > 1 else 0]

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -63,6 +63,9 @@ class Lanes(ABC):
         elapsed: steps since each lane's reset, shape (n,).
         observation: current observation of all lanes, shape (n, *observation shape).
     """
+
+    #: Whether the actions that a task names itself are known to lie in its space.
+    NAMES_OWN_ACTIONS: ClassVar[bool] = False
 
     num_lanes: int
     observation_space: gym.Space[Any]

@@ -83,6 +83,7 @@ class NativeLanes(Lanes):
         drift: a ``Drift`` or its fields; None: nothing drifts.
     """
 
+    NAMES_OWN_ACTIONS: ClassVar[bool] = True
     STATE: ClassVar[tuple[str, ...]]
     RESET_DRAWS: ClassVar[int] = 0
     STEP_DRAWS: ClassVar[int]

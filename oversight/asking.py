@@ -115,7 +115,7 @@ def selected(
         return of([first + place for first, place in zip(firsts, places, strict=False)])
 
     reasons = [answer.reasons for answer in answers]
-    people = [(a.overseer,) if a.who is None else a.people for a in answers]
+    people = [answer.names for answer in answers]
     places = [0 if answer.who is None else answer.who for answer in answers]
     mine = [which == place for place in range(len(answers))]
     correction, corrected = corrections(answers, mine, proposals)

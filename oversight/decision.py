@@ -1,13 +1,12 @@
 """Decisions: what oversight makes of the proposals of one step."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, element
 from looplab.envs.core import Actions, BoolArray, FloatArray
 from looplab.envs.errors import UsageError
 from looplab.oversight.columns import DECIDED, Block, place
@@ -19,13 +18,8 @@ _SECONDS, _ELAPSED = place("seconds"), place("elapsed")
 _SCORE, _THRESHOLD = place("score"), place("threshold")
 _REASON, _OVERSEER, _BECAUSE = place("reason"), place("overseer"), place("because")
 
-#: Numbers of which ``row_of`` keeps an array.
-_KEPT_NUMBERS = 64
 #: Nothing to explain, in no lane.
 _NO_REASON = Reason(np.empty(0, np.bool_), "")
-
-#: One answer for all lanes, where nobody says which of several people gave it.
-_SAME = np.zeros(1, dtype=np.int64)
 
 
 class Decision:
@@ -126,6 +120,11 @@ class Decision:
             self.__dict__[name] = value
 
     @property
+    def row(self) -> tuple[Block, Any]:
+        """Where the decision is kept: the block, and its row there."""
+        return self._block, self._at
+
+    @property
     def reasons(self) -> Lexicon:
         """What the codes of ``reason`` and ``because`` mean."""
         block: Block = self._block
@@ -160,19 +159,19 @@ class Decision:
 
     def say(self, mask: BoolArray, text: str) -> None:
         """Records the reason in the masked lanes."""
-        np.copyto(self.reason, self.reasons.code(text), where=mask)
+        np.copyto(self.reason, self.reasons[text], where=mask)
 
     def note(self, mask: BoolArray, verdicts: Verdicts) -> None:
         """Records verdict, reason, overseer and what was voted in the masked lanes."""
+        block = self._block
         _note(
-            self._block.flags, self._block.codes, self._at, mask, verdicts.code, verdicts.reason,
-            self.reasons.codes(verdicts.reasons), *self._people(verdicts),
+            block.flags, block.codes, self._at, mask, verdicts.code, verdicts.reason,
+            block.reasons.groups[verdicts.reasons], 0 if verdicts.who is None else verdicts.who,
+            block.names.groups[verdicts.names],
         )  # fmt: skip
         self._vote(mask, verdicts)
 
-    def review(
-        self, mask: BoolArray, verdicts: Verdicts, why: Sequence[Reason] = ()
-    ) -> BoolArray:
+    def review(self, mask: BoolArray, verdicts: Verdicts, why: Sequence[Reason] = ()) -> BoolArray:
         """Records that the masked lanes were asked about, what that took and what was answered.
 
         Args:
@@ -184,14 +183,14 @@ class Decision:
             Lanes that were refused, a fresh array of shape (n,).
         """
         block, refused = self._block, np.empty(len(mask), np.bool_)
-        seconds = row_of(verdicts.seconds)
         reason = why[0] if len(why) == 1 else _NO_REASON
+        seconds, wait, who = verdicts.seconds, verdicts.elapsed, verdicts.who
         _review(
-            block.flags, block.reals, block.codes, self._at, mask, verdicts.code,
-            seconds, seconds if verdicts.elapsed is None else verdicts.elapsed, verdicts.reason,
-            block.reasons.codes(verdicts.reasons), *self._people(verdicts), reason.lanes,
-            block.reasons.code(reason.text), row_of(reason.score), row_of(reason.threshold),
-            refused,
+            block.flags, block.reals, block.codes, self._at, mask, verdicts.code, seconds,
+            seconds if wait is None else wait, verdicts.reason,
+            block.reasons.groups[verdicts.reasons], 0 if who is None else who,
+            block.names.groups[(verdicts.overseer,) if who is None else verdicts.people],
+            reason.lanes, block.reasons[reason.text], reason.score, reason.threshold, refused,
         )  # fmt: skip
         if reason is _NO_REASON:
             for reason in why:
@@ -199,13 +198,6 @@ class Decision:
         if verdicts.overdue is not None or verdicts.disagreement is not None:
             self._vote(mask, verdicts)
         return refused
-
-    def _people(self, verdicts: Verdicts) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """Which of some people answered in each lane, and the codes of their names."""
-        names: Lexicon = self._block.names
-        if verdicts.who is None:
-            return _SAME, names.codes((verdicts.overseer,))
-        return verdicts.who, names.codes(verdicts.people)
 
     def _vote(self, mask: BoolArray, verdicts: Verdicts) -> None:
         if verdicts.overdue is not None:
@@ -217,22 +209,9 @@ class Decision:
         """Records why some lanes are asked about: the trigger, its score and threshold."""
         block = self._block
         _explain(
-            block.codes, block.reals, self._at, reason.lanes, block.reasons.code(reason.text),
-            row_of(reason.score), row_of(reason.threshold),
+            block.codes, block.reals, self._at, reason.lanes, block.reasons[reason.text],
+            reason.score, reason.threshold,
         )  # fmt: skip
-
-
-def row_of(value: Any) -> NDArray[Any]:
-    """An array of n numbers as it is; one number as an array of one, which loops take for all."""
-    if type(value) is float:
-        return _alone(value)
-    return value if isinstance(value, np.ndarray) and value.ndim else np.array((value,))
-
-
-@lru_cache(maxsize=_KEPT_NUMBERS)
-def _alone(value: float) -> NDArray[Any]:
-    """One number as an array of one, which nobody writes to."""
-    return np.array((value,))
 
 
 def _copy(name: str, given: Any, target: NDArray[Any]) -> None:
@@ -253,14 +232,42 @@ def _write(flags: Any, codes: Any, at: Any, lane: Any, code: Any, reason: Any, w
 
 
 @compiled
+def explain_lane(
+    codes: Any, reals: Any, at: Any, lane: Any, why: Any, score: Any, threshold: Any
+) -> None:
+    """Records why one lane is asked about."""
+    codes[at, _BECAUSE, lane] = why
+    reals[at, _SCORE, lane] = score
+    reals[at, _THRESHOLD, lane] = threshold
+
+
+@compiled
+def review_lane(
+    flags: Any, reals: Any, codes: Any, at: Any, lane: Any, code: Any, reason: Any, who: Any,
+    seconds: Any, wait: Any,
+) -> Any:  # fmt: skip
+    """Records what was answered about one lane; returns whether it was refused."""
+    _write(flags, codes, at, lane, code, reason, who)
+    flags[at, _ASKED, lane] = 1
+    flags[at, _REVIEWS, lane] += 1
+    reals[at, _SECONDS, lane] += seconds
+    reals[at, _ELAPSED, lane] += wait
+    if code == APPROVE:
+        return False
+    flags[at, _REFUSED, lane] = 1
+    flags[at, _CHARGED, lane] = 1
+    return True
+
+
+@compiled
 def _explain(
     codes: Any, reals: Any, at: Any, mask: Any, text: Any, score: Any, threshold: Any
 ) -> None:
     for lane in range(len(mask)):
         if mask[lane]:
-            codes[at, _BECAUSE, lane] = text
-            reals[at, _SCORE, lane] = score[lane if len(score) > 1 else 0]
-            reals[at, _THRESHOLD, lane] = threshold[lane if len(threshold) > 1 else 0]
+            explain_lane(
+                codes, reals, at, lane, text, element(score, lane), element(threshold, lane)
+            )
 
 
 @compiled
@@ -270,7 +277,7 @@ def _note(
 ) -> None:  # fmt: skip
     for lane in range(len(mask)):
         if mask[lane]:
-            name = names[who[lane if len(who) > 1 else 0]]
+            name = names[element(who, lane)]
             _write(flags, codes, at, lane, code[lane], texts[reason[lane]], name)
 
 
@@ -281,15 +288,10 @@ def _review(
     threshold: Any, refused: Any,
 ) -> None:  # fmt: skip
     for lane in range(len(mask)):
-        refused[lane] = mask[lane] and code[lane] != APPROVE
+        refused[lane] = False
         if mask[lane]:
-            name = names[who[lane if len(who) > 1 else 0]]
-            _write(flags, codes, at, lane, code[lane], texts[reason[lane]], name)
-            flags[at, _ASKED, lane] = 1
-            flags[at, _REVIEWS, lane] += 1
-            reals[at, _SECONDS, lane] += seconds[lane if len(seconds) > 1 else 0]
-            reals[at, _ELAPSED, lane] += wait[lane if len(wait) > 1 else 0]
-        if refused[lane]:
-            flags[at, _REFUSED, lane] = 1
-            flags[at, _CHARGED, lane] = 1
+            refused[lane] = review_lane(
+                flags, reals, codes, at, lane, code[lane], texts[reason[lane]],
+                names[element(who, lane)], element(seconds, lane), element(wait, lane),
+            )  # fmt: skip
     _explain(codes, reals, at, explained, why, score, threshold)

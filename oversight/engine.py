@@ -12,7 +12,6 @@ from looplab.envs.compiled import compiled
 from looplab.envs.core import (
     Actions,
     BoolArray,
-    FloatArray,
     IntArray,
     Lanes,
     Observations,
@@ -25,15 +24,13 @@ from looplab.oversight.ledger import Ledger
 from looplab.oversight.measures import Measures
 from looplab.oversight.memory import Memory
 from looplab.oversight.parts import check, walk
-from looplab.oversight.proposals import PolicyStep, Proposals, RiskEstimate
+from looplab.oversight.proposals import PolicyStep, Proposals, RiskEstimate, Standard
 from looplab.oversight.protocols.base import OversightProtocol
 from looplab.oversight.protocols.rules import action_masks
 from looplab.oversight.record import Record
 from looplab.oversight.signals import Outcome, Signal
 from looplab.oversight.types import NOBODY, NOT_ASKED, Lexicon, some
 
-#: What decides whether a proposal is unsafe, best first.
-TRUTHS = ("exact", "immediate")
 #: Decisions that are kept together before they are counted and handed to the ledger.
 BLOCK_ROWS = 8192
 _RISK, _COST, _SUCCESS = place("risk"), place("cost"), place("success")
@@ -102,20 +99,19 @@ class Engine:
         #: Reads the policy's own forward pass for this step's proposals; None where nobody can.
         self.policy: Callable[[Actions], PolicyStep] | None = None
         self.last: Record | None = None
-        self._truth = next((source for source in TRUTHS if lanes.offers(source)), None)
-        self._estimate = self._estimate_of(protocol) if self._truth is None else None
-        has_truth = self._truth is not None or self._estimate is not None
-        check(protocol, lanes, has_truth)
-        check(self.signal, lanes, has_truth)
+        standard = Standard.of(lanes, self.settings.tolerance)
+        if standard.truth is None:
+            standard = standard._replace(estimate=self._estimate_of(protocol))
+        self._standard = standard
+        check(protocol, lanes, standard.known)
+        check(self.signal, lanes, standard.known)
         self.measures = Measures(
             lanes.num_lanes,
             self.settings.wage_per_hour,
             self.settings.fee_per_review,
-            has_truth,
+            standard.known,
         )
         self._memory = Memory(lanes.num_lanes, seed)
-        #: By what proposals are judged: tolerance, source of the truth, and estimate.
-        self._judging = self.settings.tolerance, self._truth, self._estimate
         parts = (*walk(protocol), *walk(self.signal))
         #: Columns that parts bring along: name, and type and blank value.
         self._extra: dict[str, tuple[Any, Any]] = {}
@@ -127,6 +123,8 @@ class Engine:
         for part in parts:
             if hasattr(part, "see") and not any(part is other for other in self._seeing):
                 self._seeing.append(part)
+        #: Whether the learning reward may differ from the task's in every step.
+        self._rewards = bool(self.signal.penalty) or self.signal.shaping is not None
         self._checked = ActionCheck(lanes.action_space, lanes.num_lanes)
         self._own_parts = all(
             type(part).__module__.startswith(f"{__package__}.") for part in walk(protocol)
@@ -210,21 +208,21 @@ class Engine:
         lanes, decision, at = self.lanes, record.decision, block.filled
         places = block.places[at]
         proposals = Proposals(
-            lanes, record.proposed, places[_EPISODE], places[_STEP], self._memory, *self._judging,
+            lanes, record.proposed, places[_EPISODE], places[_STEP], self._memory, self._standard,
             self.policy,
         )  # fmt: skip
         self.protocol(proposals, decision)
         if not self._own_parts:  # ours are known to choose actions of the space
             self._checked(record.executed)
         judgement = proposals.judgement  # before the step: it belongs to the proposal's state
-        record.policy = proposals.policy_step
-        shaped = self.signal.shaping is not None
-        before = self.signal.prepare(proposals, decision) if shaped else None
+        if self.policy is not None:
+            record.policy = proposals.policy_step
+        before = self.signal.prepare(proposals, decision) if self._rewards else None
         halted = decision.touched("halted") and some(decision.halted)
         observed = lanes.observation  # before the task is told what was refused
-        if some(block.flags[at, _REFUSED]):  # a stopped lane keeps its observation as it is
-            refused = decision.refused & ~decision.halted if halted else decision.refused
-            lanes.note_refusals(refused)
+        refused = block.flags[at, _REFUSED].view(np.bool_)
+        if some(refused):  # a stopped lane keeps its observation as it is
+            lanes.note_refusals(refused & ~decision.halted if halted else refused)
         step = lanes.step(record.executed, ~decision.halted if halted else None)
         if halted:
             self._halt(decision, step)
@@ -237,7 +235,7 @@ class Engine:
             raise _fault(_FAULTS[kind], lane, record.step, record.episode)
         if _strange(step.observation):
             _refuse_observation(step.observation, record.step, record.episode)
-        if self.signal.adds_to(decision):
+        if self._rewards or decision.touched("rating"):
             outcome = Outcome(proposals, decision, step, before)
             block.reals[at, _LEARNING] = self.signal(outcome)
         record.observed, record.observation = observed, step.observation
@@ -254,7 +252,7 @@ class Engine:
         lanes = self.lanes
         nothing = np.zeros(lanes.num_lanes, np.int64)
         proposals = Proposals(
-            lanes, nothing, lanes.episode, lanes.elapsed, self._memory, *self._judging, None
+            lanes, nothing, lanes.episode, lanes.elapsed, self._memory, self._standard, None
         )
         return action_masks(self.protocol, proposals)
 

@@ -95,7 +95,7 @@ class Ledger:
 
     def _table(self, block: Record) -> pa.Table:
         shape = block.cost.shape
-        kept = self._kept(block).reshape(-1)
+        kept = slice(None) if self.fraction >= 1.0 else self._kept(block).reshape(-1)
         columns = {}
         for name, dtype in NUMBERS.items():
             values = np.broadcast_to(getattr(block, name), shape).reshape(-1)[kept]
@@ -118,8 +118,7 @@ class Ledger:
 
     def _kept(self, block: Record) -> BoolArray:
         episode = block.episode
-        if self.fraction >= 1.0 or self._streams is None:
-            return np.ones(episode.shape, np.bool_)
+        assert self._streams is not None  # the engine has bound it
         start = np.zeros(episode.shape[1], np.int64)
         draws = [self._streams.uniforms(row, start, 1)[:, 0] for row in episode]
         return np.stack(draws) < self.fraction

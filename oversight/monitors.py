@@ -17,8 +17,7 @@ from looplab.envs.core import RISK_RESOLUTION, BoolArray, FloatArray
 from looplab.envs.errors import UsageError, choice, finite, probability, whole, within
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.record import Record
-from looplab.oversight.triggers import Reason
-from looplab.oversight.types import APPROVE, brief, some
+from looplab.oversight.types import APPROVE, Reason, brief, some
 
 #: What is monitored of one step, shape (n,); NaN where there is nothing to see.
 Stream = Callable[[Record], FloatArray]

@@ -159,5 +159,5 @@ class Precedents:
         archive.kept["action"][places] = record.proposed[reviewed]
         codes, where = np.unique(record.reason[reviewed], return_inverse=True)
         texts = record.decision.reasons.texts
-        known = np.array([archive.reasons.code(texts[code]) for code in codes.tolist()])
+        known = np.array([archive.reasons[texts[code]] for code in codes.tolist()])
         archive.kept["reason"][places] = known[where]

@@ -1,22 +1,23 @@
 """What triggers, overseers and fallbacks see of one step: n proposals and what is known."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from looplab.envs.compiled import compiled
 from looplab.envs.core import (
     RISK_RESOLUTION,
+    RISK_SOURCES,
     Actions,
     BoolArray,
     FloatArray,
     IntArray,
     Lanes,
     Observations,
+    RiskSource,
     check_source,
     safest,
-    take,
 )
 from looplab.envs.errors import UsageError
 from looplab.oversight.memory import Memory
@@ -26,6 +27,12 @@ NEEDS_TRUTH = (
     "of (env, action), or use LookAheadOverseer, which tries the action in a copy of the "
     "environment"
 )
+
+
+#: What decides whether a proposal is unsafe, best first.
+TRUTHS: tuple[RiskSource, ...] = ("exact", "immediate")
+#: Which risk is read where none is named: what the agent could know comes first.
+PREFERRED_SOURCES: tuple[RiskSource, ...] = ("estimated", "exact", "immediate")
 
 
 class PolicyStep(Protocol):
@@ -47,6 +54,34 @@ class RiskEstimate(Protocol):
         """Risk of one action per masked lane, shape (n,); other lanes are ignored."""
 
 
+class Standard(NamedTuple):
+    """By what the proposals made in one environment are judged.
+
+    Attributes:
+        tolerance: risk above which a proposal is unsafe.
+        truth: source of the risk that decides; None: the environment offers none.
+        estimate: who estimates risk where nothing else tells it; None: nobody.
+        preferred: source of the risk that is read where none is named; None likewise.
+    """
+
+    tolerance: float
+    truth: RiskSource | None = None
+    estimate: RiskEstimate | None = None
+    preferred: RiskSource | None = None
+
+    @classmethod
+    def of(cls, lanes: Lanes, tolerance: float) -> "Standard":
+        """What an environment's own risks make of it."""
+        truth = next(filter(lanes.offers, TRUTHS), None)
+        preferred = next(filter(lanes.offers, PREFERRED_SOURCES), None)
+        return cls(tolerance, truth, None, preferred)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything says which proposals are unsafe."""
+        return self.truth is not None or self.estimate is not None
+
+
 class Proposals:
     """n proposals in their states.
 
@@ -61,7 +96,7 @@ class Proposals:
         rated: the human rates what will run, and blocks nothing.
         occasion: tells a question apart from the step's own, so that who answers both draws anew
             for it; empty for the step's own.
-        tolerance: risk above which a proposal is unsafe.
+        standard: by what they are judged.
         trigger: the trigger that decides who is asked about these proposals; None: there is none.
         source: the proposals that the trigger was shown, where these are made of others; else None.
     """
@@ -78,20 +113,16 @@ class Proposals:
         episode: IntArray,
         step: IntArray,
         memory: Memory,
-        tolerance: float,
-        truth: str | None,
-        estimate: RiskEstimate | None,
+        standard: Standard,
         policy: Callable[[Actions], PolicyStep] | None,
     ) -> None:
         self.lanes = lanes
         self.action = action
         self.episode = episode
         self.step = step
-        self.tolerance = tolerance
+        self.standard = standard
         self.asked: BoolArray = memory.everyone
         self._memory = memory
-        self._truth = truth
-        self._estimate = estimate
         self._policy = policy
         self._cache: dict[str | int, Any] = {}
 
@@ -111,8 +142,8 @@ class Proposals:
     def having(self, action: Actions, occasion: str = "") -> "Proposals":
         """The same states with other actions proposed, on this occasion or on another."""
         other = Proposals(
-            self.lanes, action, self.episode, self.step, self._memory,
-            self.tolerance, self._truth, self._estimate, self._same_step,
+            self.lanes, action, self.episode, self.step, self._memory, self.standard,
+            self._same_step,
         )  # fmt: skip
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
         other.rated = self.rated
@@ -124,11 +155,11 @@ class Proposals:
 
     def judged_by(self, estimate: RiskEstimate) -> "Proposals":
         """The same proposals, where somebody's estimate of risk stands for the truth."""
-        if self._truth is None and self._estimate == estimate:
+        if self.standard.truth is None and self.standard.estimate == estimate:
             return self
         other = Proposals(
             self.lanes, self.action, self.episode, self.step, self._memory,
-            self.tolerance, None, estimate, self._same_step,
+            self.standard._replace(truth=None, estimate=estimate), self._same_step,
         )  # fmt: skip
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
         other.rated = self.rated
@@ -145,19 +176,27 @@ class Proposals:
         """Steps since the engine began, across episodes; a human's time goes on with it."""
         return self._memory.clock
 
-    def risk(self, source: str) -> FloatArray:
+    def risk(self, source: RiskSource | None = None) -> FloatArray:
         """Risk of each proposed action, shape (n,).
 
         Args:
-            source: ``immediate``, ``exact`` or ``estimated``.
+            source: ``immediate``, ``exact`` or ``estimated``; None: the first of estimated, exact
+                and immediate that the environment offers.
 
         Raises:
             UsageError: if the environment does not offer it.
         """
-        risk = self.lanes.risk_of(check_source(source), self.action)
+        named = self.standard.preferred if source is None else source
+        risk = self.lanes.risk_of(named, self.action) if named in RISK_SOURCES else None
         if risk is None:
-            raise UsageError(f"the environment offers no {source} risk")
+            offered = "no risk; pass risk=" if source is None else f"no {check_source(source)} risk"
+            raise UsageError(f"the environment offers {offered}")
         return risk
+
+    @property
+    def tolerance(self) -> float:
+        """Risk above which a proposal is unsafe."""
+        return self.standard.tolerance
 
     @property
     def truth(self) -> FloatArray:
@@ -165,21 +204,19 @@ class Proposals:
 
         Exact risk; else the user's or the task's immediate risk; else the look-ahead's estimate.
         """
-        found = self._cache.get("truth")
+        found: FloatArray | None = self._cache.get("truth")
         if found is None:
-            found = self._cache["truth"] = self._truth_of(self.action, None)
+            source = self.standard.truth
+            found = self._estimated(self.action) if source is None else self.risk(source)
+            self._cache["truth"] = found
         return found
 
-    def _truth_of(self, actions: Actions, mask: BoolArray | None) -> FloatArray:
-        if self._truth is not None:
-            return self.risk(self._truth) if actions is self.action else self._row(actions)
-        if self._estimate is not None:
-            everyone = np.ones(len(self), dtype=np.bool_) if mask is None else mask
-            return self._estimate(self, actions, everyone)
-        return np.full(len(self), np.nan)
-
-    def _row(self, actions: Actions) -> FloatArray:
-        return take(self.truth_table, actions)
+    def _estimated(self, actions: Actions) -> FloatArray:
+        """Estimated risk of one action per lane, (n,); NaN where nobody estimates."""
+        estimate = self.standard.estimate
+        if estimate is None:
+            return np.full(len(self), np.nan)
+        return estimate(self, actions, np.ones(len(self), dtype=np.bool_))
 
     @property
     def truth_table(self) -> FloatArray:
@@ -190,9 +227,9 @@ class Proposals:
         """
         table = self._cache.get("table")
         if table is None:
-            if self._truth is not None:
-                table = self.lanes.risk_table(check_source(self._truth))
-            elif self._estimate is not None:
+            if self.standard.truth is not None:
+                table = self.lanes.risk_table(self.standard.truth)
+            elif self.standard.estimate is not None:
                 table = self._estimated_table()
             else:
                 raise UsageError(NEEDS_TRUTH)
@@ -205,13 +242,13 @@ class Proposals:
         count = getattr(self.lanes.action_space, "n", None)
         if count is None:
             return None
-        columns = [self._truth_of(np.full(len(self), action), None) for action in range(int(count))]
+        columns = [self._estimated(np.full(len(self), action)) for action in range(int(count))]
         return np.stack(columns, axis=1)
 
     @property
     def known(self) -> bool:
         """Whether anything says which actions are unsafe."""
-        return self._truth is not None or self._estimate is not None
+        return self.standard.known
 
     @property
     def unsafe(self) -> BoolArray:
@@ -231,7 +268,7 @@ class Proposals:
         found: tuple[FloatArray, BoolArray, BoolArray] | None = self._cache.get("judgement")
         if found is None:
             truth, unsafe = self.truth, np.empty(len(self), np.bool_)
-            bar = self.tolerance + RISK_RESOLUTION
+            bar = self.standard.tolerance + RISK_RESOLUTION
             if _exceeds(truth, bar, unsafe):
                 unavoidable = np.empty(len(self), np.bool_)
                 _judge(truth, self._least, bar, unsafe, unavoidable)
@@ -246,8 +283,8 @@ class Proposals:
         """Risk of each state's safest action, (n,); 0 where no task says it of continuous ones."""
         least: FloatArray | None = self._cache.get("least")
         if least is None:
-            if self._truth is not None and "table" not in self._cache:
-                least = self.lanes.least_risk(check_source(self._truth))
+            if self.standard.truth is not None and "table" not in self._cache:
+                least = self.lanes.least_risk(self.standard.truth)
             if least is None:
                 discrete = hasattr(self.lanes.action_space, "n")
                 least = self.truth_table.min(axis=1) if discrete else np.zeros(len(self))

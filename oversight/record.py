@@ -48,18 +48,19 @@ class Record:
         at: its row there, or a slice of rows.
     """
 
+    #: After the step and before any reset, of a single step.
+    observation: Any = None
+    #: What the agent saw when it proposed, of a single step.
+    observed: Any = None
+    #: What the policy knew, of a single step; None where nobody can tell.
+    policy: PolicyStep | None = None
+
     def __init__(self, block: Block, at: Any) -> None:
         self._block = block
         self._at = at
         self.decision = Decision(block, at)
         self.proposed: Actions = block.proposed[at]
         self.executed: Actions = self.decision.executed
-        #: After the step and before any reset, of a single step.
-        self.observation: Any = None
-        #: What the agent saw when it proposed, of a single step.
-        self.observed: Any = None
-        #: What the policy knew, of a single step; None where nobody can tell.
-        self.policy: PolicyStep | None = None
 
     def __getattr__(self, name: str) -> Any:
         """A column or a score by its name, looked up when it is first needed."""

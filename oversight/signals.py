@@ -76,11 +76,6 @@ class Signal:
         prepare = getattr(self.shaping, "prepare", None)
         return None if prepare is None else prepare(proposals.having(decision.executed))
 
-    def adds_to(self, decision: Decision) -> bool:
-        """Whether the learning reward may differ from the task's in this step."""
-        rated = bool(self.beta) and decision.touched("rating")
-        return bool(self.penalty) or self.shaping is not None or rated
-
     def __call__(self, outcome: Outcome) -> FloatArray:
         """Learning reward of each lane, a fresh array of shape (n,)."""
         reward = outcome.step.reward.astype(np.float64)

@@ -41,34 +41,39 @@ class Stopped(LoopLabError):
     """A person has ended the run for good; what it had done before is kept."""
 
 
-class Lexicon:
-    """Numbers for strings, so that arrays can hold reasons and names.
+class Lexicon(dict[str, int]):
+    """Numbers for strings, so that arrays can hold reasons and names: ``lexicon[text]``.
+
+    A string that was not known gets the next number.
 
     Args:
         first: the string with the number 0.
+
+    Attributes:
+        texts: the strings in the order of their numbers.
+        groups: numbers of several strings by the tuple of them, shape (len(tuple),).
     """
 
     def __init__(self, first: str) -> None:
+        super().__init__()
         self.texts: list[str] = []
-        self._codes: dict[str, int] = {}
-        self._groups: dict[tuple[str, ...], NDArray[np.int32]] = {}
-        self.code(first)
+        self.groups = _Groups(self)
+        self[first]
 
-    def code(self, text: str) -> int:
-        """Number of a string; a new one is given where it was not known."""
-        code = self._codes.get(text)
-        if code is None:
-            code = self._codes[text] = len(self.texts)
-            self.texts.append(text)
+    def __missing__(self, text: str) -> int:
+        code = self[text] = len(self.texts)
+        self.texts.append(text)
         return code
 
-    def codes(self, texts: tuple[str, ...]) -> NDArray[np.int32]:
-        """Numbers of several strings, shape (len(texts),)."""
-        group = self._groups.get(texts)
-        if group is None:
-            group = np.array([self.code(text) for text in texts], dtype=np.int32)
-            self._groups[texts] = group
-        return group
+
+class _Groups(dict[tuple[str, ...], NDArray[np.int32]]):
+    def __init__(self, lexicon: Lexicon) -> None:
+        super().__init__()
+        self._lexicon = lexicon
+
+    def __missing__(self, texts: tuple[str, ...]) -> NDArray[np.int32]:
+        codes = self[texts] = np.array([self._lexicon[text] for text in texts], dtype=np.int32)
+        return codes
 
 
 class Reason(NamedTuple):
@@ -124,6 +129,11 @@ class Verdicts:
     overdue: BoolArray | None = None
     disagreement: FloatArray | None = None
     rating: FloatArray | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who may have answered: what ``who`` points to, or the overseer alone."""
+        return (self.overseer,) if self.who is None else self.people
 
     @property
     def wait(self) -> FloatArray | float:
@@ -238,13 +248,9 @@ def _code(item: Any) -> int:
     return _CODES[str(item)]
 
 
-def put(target: Actions, mask: BoolArray, values: Actions) -> None:
-    """Writes the masked lanes' rows of ``values`` into ``target``, in place."""
-    _put(target, mask, values)
-
-
 @compiled
-def _put(target: Any, mask: Any, values: Any) -> None:
+def put(target: Any, mask: Any, values: Any) -> None:
+    """Writes the masked lanes' rows of ``values`` into ``target``, both (n, ...), in place."""
     for lane in range(len(mask)):
         if mask[lane]:
             target[lane] = values[lane]

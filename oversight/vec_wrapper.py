@@ -146,7 +146,8 @@ class OverseenVecEnv(VecEnvWrapper):
         self._actions = None
         done = np.empty(self.num_envs, np.bool_)
         rewards = np.empty(self.num_envs, np.float32)
-        _account(*record.stores, self._return, self._length, done, rewards)
+        block, at = record.decision.row
+        _account(block.flags, block.reals, at, self._return, self._length, done, rewards)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if self.infos_mode == "full":
             for lane, info in enumerate(infos):
@@ -222,12 +223,14 @@ class OverseenVecEnv(VecEnvWrapper):
 
 
 @compiled
-def _account(flags: Any, reals: Any, returns: Any, lengths: Any, done: Any, rewards: Any) -> None:
+def _account(
+    flags: Any, reals: Any, at: Any, returns: Any, lengths: Any, done: Any, rewards: Any
+) -> None:
     """One step of n lanes: what SB3 is told, and the returns and lengths so far."""
     for lane in range(len(done)):
-        done[lane] = flags[_TERMINATED, lane] or flags[_TRUNCATED, lane]
-        rewards[lane] = reals[_LEARNING, lane]
-        returns[lane] += reals[_REWARD, lane]
+        done[lane] = flags[at, _TERMINATED, lane] or flags[at, _TRUNCATED, lane]
+        rewards[lane] = reals[at, _LEARNING, lane]
+        returns[lane] += reals[at, _REWARD, lane]
         lengths[lane] += 1
 
 

@@ -8,14 +8,13 @@ import numpy as np
 from looplab.envs.core import Actions, FloatArray, Lanes
 from looplab.envs.errors import EnvironmentFault, UsageError
 from looplab.envs.streams import Streams
-from looplab.oversight.engine import TRUTHS
 from looplab.oversight.fallbacks import Fallback, Hold, halts
 from looplab.oversight.fleet.reviewers import Question
 from looplab.oversight.memory import Memory
 from looplab.oversight.parts import check, walk
-from looplab.oversight.proposals import NEEDS_TRUTH, PolicyStep, Proposals
+from looplab.oversight.proposals import NEEDS_TRUTH, PolicyStep, Proposals, Standard
 from looplab.oversight.protocols.base import triggered
-from looplab.oversight.triggers import PREFERRED_SOURCES, Always, Trigger
+from looplab.oversight.triggers import Always, Trigger
 from looplab.oversight.types import put, some
 
 #: What runs in a step: the proposal; the fallback, because nobody has answered yet or because
@@ -118,12 +117,10 @@ class LaneWork:
         self._policy = policy
         self._trigger: Trigger = Always() if trigger is None else trigger
         self._fallback: Fallback = Hold() if fallback is None else fallback
-        self._tolerance = tolerance
         self._executes_late = executes_late
-        self._truth = next((source for source in TRUTHS if lanes.offers(source)), None)
-        if self._truth is None:
+        self._standard = Standard.of(lanes, tolerance)
+        if not self._standard.known:
             raise UsageError(f"fleet: {NEEDS_TRUTH}")
-        self._ranked_by = next(filter(lanes.offers, PREFERRED_SOURCES))
         n, space = lanes.num_lanes, lanes.action_space
         self._memory = Memory(n, seed)
         for part in (self._trigger, self._fallback):
@@ -226,8 +223,8 @@ class LaneWork:
         draws = self._streams.uniforms(lanes.episode, lanes.elapsed, self._components)
         actions, known = self._policy(lanes, draws)
         proposals = Proposals(
-            lanes, actions, lanes.episode, lanes.elapsed, self._memory, self._tolerance,
-            self._truth, None, None if known is None else lambda _: known,
+            lanes, actions, lanes.episode, lanes.elapsed, self._memory, self._standard,
+            None if known is None else lambda _: known,
         )  # fmt: skip
         proposals.asked = fresh.copy()
         asked = triggered(self._trigger, proposals)
@@ -237,5 +234,5 @@ class LaneWork:
         put(self._instead, fresh, instead)
         np.copyto(self._asked, everybody, where=fresh)
         np.copyto(self._unsafe, proposals.unsafe, where=fresh)
-        np.copyto(self._risk, proposals.risk(self._ranked_by), where=fresh)
+        np.copyto(self._risk, proposals.risk(), where=fresh)
         fresh[:] = False

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError
-from looplab.envs.native import NativeLanes
 from looplab.oversight.asking import answered
 from looplab.oversight.decision import Decision
 from looplab.oversight.fallbacks import OWN_FALLBACKS, Fallback, corrects, halts
@@ -67,9 +66,9 @@ def refuse(
             rest = rest & ~corrected
     if halts(fallback):
         decision.halted |= rest
-    elif some(rest):
+    elif rest is mask or some(rest):
         actions = fallback(proposals)
-        if type(fallback) not in OWN_FALLBACKS or not isinstance(proposals.lanes, NativeLanes):
+        if not (type(fallback) in OWN_FALLBACKS and proposals.lanes.NAMES_OWN_ACTIONS):
             actions = answered(actions, rest, proposals, f"fallback {describe(fallback)}")
         put(decision.executed, rest, actions)
 

@@ -8,13 +8,14 @@ from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError, choice, finite
 from looplab.oversight.asking import consult
 from looplab.oversight.decision import Decision
-from looplab.oversight.fallbacks import Fallback, Hold, halts
+from looplab.oversight.fallbacks import Fallback, Hold, corrects, halts
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
+from looplab.oversight.protocols import scripted_gate
 from looplab.oversight.protocols.base import label, refuse, triggered
 from looplab.oversight.protocols.waiting import Waiting, steps_of
 from looplab.oversight.triggers import Always, Trigger, reasons
-from looplab.oversight.types import APPROVE, ESCALATE, Verdicts, some
+from looplab.oversight.types import APPROVE, ESCALATE, MODIFY, REJECT, Verdicts, some
 
 WORLDS = ("paused", "running")
 TIMEOUTS = ("closed", "open")
@@ -59,6 +60,8 @@ class Gate:
             finite("deadline_seconds", deadline_seconds, 0.0)
         self.deadline_seconds = deadline_seconds
         self.timeout = choice("timeout", timeout, TIMEOUTS)
+        #: Whether nothing is late and nothing waits.
+        self._simple = self.world == "paused" and deadline_seconds is None
         if self.world == "running" and halts(self.fallback):
             raise UsageError(
                 "Gate: in a running world the fallback runs while a review goes on, so it cannot "
@@ -85,6 +88,12 @@ class Gate:
 
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Asks, and lets pass what is approved."""
+        if self._simple and scripted_gate.fits(self.trigger, self.overseer):
+            refusal = MODIFY if corrects(self.fallback) else REJECT
+            found = scripted_gate.review(self.trigger, self.overseer, refusal, proposals, decision)
+            if found is not None:
+                refuse(decision, found, proposals, self.fallback)
+            return
         proposals.running = self.world == "running"
         if self.world == "running":
             proposals.memory(self).run(proposals, decision, self.fallback)
@@ -92,8 +101,11 @@ class Gate:
         if not some(asked):
             return
         why = reasons(self.trigger, proposals, asked)
-        verdicts = label(consult(self.overseer, proposals, asked), self.fallback)
-        verdicts = self._escalate(asked, verdicts, decision)
+        verdicts = consult(self.overseer, proposals, asked)
+        if corrects(self.fallback):
+            verdicts = label(verdicts, self.fallback)
+        if self.timeout == "open" or self.deadline_seconds is not None:
+            verdicts = self._escalate(asked, verdicts, decision)
         refused = decision.review(asked, verdicts, why)
         if self.world == "running":
             seconds = np.broadcast_to(verdicts.wait, asked.shape)

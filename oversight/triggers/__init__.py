@@ -2,7 +2,6 @@
 
 from looplab.oversight.triggers.active_queries import ActiveQueries, Uncertainty
 from looplab.oversight.triggers.base import (
-    Reason,
     Score,
     ScoreAbove,
     Scored,
@@ -19,10 +18,11 @@ from looplab.oversight.triggers.disagreement import Disagreement
 from looplab.oversight.triggers.learned import Learned
 from looplab.oversight.triggers.novelty import Novelty
 from looplab.oversight.triggers.plain import Always, Audit, Never
-from looplab.oversight.triggers.risk import PREFERRED_SOURCES, RiskAbove
+from looplab.oversight.triggers.risk import RiskAbove
+from looplab.oversight.types import Reason
 
 __all__ = [
-    "PREFERRED_SOURCES", "ActiveQueries", "AllOf", "Always", "AnyOf", "Audit", "Budget", "Chow",
+    "ActiveQueries", "AllOf", "Always", "AnyOf", "Audit", "Budget", "Chow",
     "ConfidenceBelow", "Disagreement", "Learned", "Never", "Novelty", "Reason", "RiskAbove",
     "Score", "ScoreAbove", "Scored", "Trigger", "Uncertainty", "as_scored", "describe", "reasons",
 ]  # fmt: skip

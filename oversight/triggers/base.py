@@ -46,7 +46,7 @@ class Scored(ABC):
     def __call__(self, proposals: Proposals) -> BoolArray:
         """Lanes that are asked about, shape (n,)."""
         asked = np.empty(len(proposals.action), np.bool_)
-        _compare(self.reading(proposals), self.tau, self.BELOW, asked)
+        _compare(proposals.once(self, self.score), self.tau, self.BELOW, asked)
         return asked
 
     def reasons(self, proposals: Proposals, asked: BoolArray) -> Sequence[Reason]:
@@ -125,7 +125,13 @@ def describe(part: object) -> str:
 
 
 @compiled
+def asks(reading: Any, tau: Any, below: Any) -> Any:
+    """Whether a scored trigger asks about one lane."""
+    return reading <= tau if below else reading >= tau
+
+
+@compiled
 def _compare(reading: Any, tau: Any, below: Any, out: Any) -> None:
-    """Marks readings at or beyond a threshold, (n,)."""
+    """Marks lanes that are asked about, (n,)."""
     for lane in range(len(out)):
-        out[lane] = reading[lane] <= tau if below else reading[lane] >= tau
+        out[lane] = asks(reading[lane], tau, below)

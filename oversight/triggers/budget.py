@@ -12,10 +12,10 @@ from looplab.envs.core import BoolArray, FloatArray
 from looplab.envs.errors import UsageError, choice, finite, probability, whole
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.record import Record
-from looplab.oversight.triggers.base import Reason, Score, Scored, as_scored, describe, reasons
+from looplab.oversight.triggers.base import Score, Scored, as_scored, describe, reasons
 from looplab.oversight.triggers.plain import Always
 from looplab.oversight.triggers.ranking import Ranking
-from looplab.oversight.types import some
+from looplab.oversight.types import Reason, some
 
 UNITS = ("reviews", "seconds")
 _SECONDS_PER_HOUR = 3600.0

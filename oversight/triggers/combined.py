@@ -7,8 +7,8 @@ import numpy as np
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.triggers.base import Reason, Trigger, describe, reasons
-from looplab.oversight.types import some
+from looplab.oversight.triggers.base import Trigger, describe, reasons
+from looplab.oversight.types import Reason, some
 
 
 class _Combined:

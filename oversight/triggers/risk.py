@@ -1,13 +1,10 @@
 """A trigger on the risk of what is proposed."""
 
 from looplab.envs.core import FloatArray, check_source
-from looplab.envs.errors import UsageError, probability
+from looplab.envs.errors import probability
 from looplab.oversight.parts import ANY_RISK
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers.base import Scored
-
-#: Which risk a trigger reads where none is named: what the agent could know comes first.
-PREFERRED_SOURCES = ("estimated", "exact", "immediate")
 
 
 class RiskAbove(Scored):
@@ -28,27 +25,9 @@ class RiskAbove(Scored):
         """The named risk, or any."""
         return (ANY_RISK if self.source is None else self.source,)
 
-    def reads(self, proposals: Proposals) -> str:
-        """The source of risk that is read in this task."""
-        if self.source is not None:
-            return self.source
-        for source in PREFERRED_SOURCES:
-            if proposals.lanes.offers(source):
-                return source
-        raise UsageError("RiskAbove: the environment offers no risk; pass risk=")
-
     def score(self, proposals: Proposals) -> FloatArray:
         """Risk of each proposal, shape (n,)."""
-        if self.source is not None:
-            return proposals.risk(self.source)
-        found = proposals.memory(self)
-        if "source" not in found:
-            found["source"] = self.reads(proposals)
-        return proposals.risk(found["source"])
-
-    def start(self, num_lanes: int) -> dict[str, str]:
-        """Remembers which source was found, so that it is looked up once."""
-        return {}
+        return proposals.risk(self.source)
 
     @property
     def name(self) -> str:

@@ -40,6 +40,7 @@ from looplab.oversight import (
     Tempo,
     Vigilance,
 )
+from looplab.oversight.ledger import FLUSH_ROWS
 from looplab.oversight.vec_wrapper import OverseenVecEnv
 
 LANES = (8, 16, 64, 128)
@@ -54,6 +55,8 @@ REPEATS = 5
 DIFFERENCE_REPEATS = 9
 #: Steps of one timed run, at least; the ledger is written to disk once in so many.
 MIN_STEPS = 16384
+#: The same where shares are measured: as many as an ordinary ledger takes between flushes.
+SHARE_STEPS = FLUSH_ROWS
 _PREPARED_STEPS = 512
 _MICRO = 1e6
 _SEED = 0
@@ -144,10 +147,10 @@ def _overseen(num_lanes: int, gate: Gate, ledger: Ledger | None) -> PPO:
     return model
 
 
-def _timed(model: PPO, learn: bool, spared: bool) -> float:
+def _timed(model: PPO, learn: bool, spared: bool, min_steps: int) -> float:
     """Processor seconds per step of ``learn`` or of its collecting; ``spared``: acting leanly."""
     rollout = ROLLOUT_STEPS * model.n_envs
-    steps = -(-MIN_STEPS // rollout) * rollout
+    steps = -(-min_steps // rollout) * rollout
     if not learn:
         model.train = lambda: None  # type: ignore[method-assign]
     model.set_logger(Logger(None, []))  # else SB3 makes a folder that nobody removes
@@ -162,7 +165,7 @@ def _timed(model: PPO, learn: bool, spared: bool) -> float:
 
 
 def _times(
-    makers: dict[str, Callable[[Path], PPO]], learn: bool, repeats: int
+    makers: dict[str, Callable[[Path], PPO]], learn: bool, repeats: int, min_steps: int
 ) -> dict[str, list[float]]:
     """Seconds per step of each, one after the other in every repeat."""
     times: dict[str, list[float]] = {name: [] for name in makers}
@@ -170,7 +173,8 @@ def _times(
         for name, make in makers.items():
             with tempfile.TemporaryDirectory() as folder:
                 model = make(Path(folder) / "ledger")
-                times[name].append(_timed(model, learn, not name.startswith(STOCK)))
+                spared = not name.startswith(STOCK)
+                times[name].append(_timed(model, learn, spared, min_steps))
     return times
 
 
@@ -179,9 +183,9 @@ def _share(of: Sequence[float], without: Sequence[float]) -> float:
     return statistics.median((a - b) / a for a, b in zip(of, without, strict=True))
 
 
-def _confident(num_lanes: int) -> Callable[[Path], PPO]:
+def _confident(num_lanes: int, flush_rows: int) -> Callable[[Path], PPO]:
     def make(folder: Path) -> PPO:
-        ledger = Ledger(folder, flush_rows=MIN_STEPS)
+        ledger = Ledger(folder, flush_rows)
         return _overseen(num_lanes, Gate(ConfidenceBelow(0.8)), ledger)
 
     return make
@@ -198,7 +202,8 @@ def learning(say: Callable[[str], None]) -> dict[str, float]:
         def bound(folder: Path, n: int = n) -> PPO:
             return _stock(PreparedArrays(space.observation_space, space.action_space, n))
 
-        times = _times({STOCK: bound, "ours": _confident(n)}, learn=True, repeats=REPEATS)
+        sides = {STOCK: bound, "ours": _confident(n, MIN_STEPS)}
+        times = _times(sides, learn=True, repeats=REPEATS, min_steps=MIN_STEPS)
         median = {name: statistics.median(values) for name, values in times.items()}
         ratios[str(n)] = median[STOCK] / median["ours"]
         say(
@@ -222,12 +227,12 @@ def shares(say: Callable[[str], None]) -> dict[str, dict[str, float]]:
     sides: dict[str, Callable[[Path], PPO]] = {
         "": lambda folder: _stock(LanesVecEnv(OpsDesk(n))),
         "rules": lambda folder: _overseen(n, Gate(RiskAbove(0.05)), None),
-        "confidence_ledger": _confident(n),
+        "confidence_ledger": _confident(n, SHARE_STEPS),
     }
     makers = {
         f"{acting} {name}": make for acting in (STOCK, "lean") for name, make in sides.items()
     }
-    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS)
+    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS, min_steps=SHARE_STEPS)
     found: dict[str, dict[str, float]] = {}
     for acting, key in ((STOCK, "oversight_share"), ("lean", "oversight_share_lean")):
         plain = times[f"{acting} "]
@@ -266,7 +271,7 @@ def human_share(say: Callable[[str], None]) -> float:
         "scripted": lambda folder: _overseen(n, Gate(), None),
         "human": lambda folder: _overseen(n, Gate(overseer=_everything_on()), None),
     }
-    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS)
+    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS, min_steps=MIN_STEPS)
     share = _share(times["human"], times["scripted"])
     say(f"share of collecting taken by a simulated human, every effect on, ops_desk, n = {n}")
     say(f"  {100 * share:5.1f} %   (a scripted overseer instead: 0)")

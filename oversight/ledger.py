@@ -28,7 +28,8 @@ NUMBERS: dict[str, Any] = {
     "score": np.float32, "threshold": np.float32, "risk": np.float32,
     "cost": np.float32, "reward": np.float32, "learning_reward": np.float32,
 }  # fmt: skip
-_FLUSH_ROWS = 65_536
+#: Rows between flushes, where nothing else is said.
+FLUSH_ROWS = 65_536
 _MERGED = "decisions.parquet"
 
 
@@ -50,7 +51,7 @@ class Ledger:
     """
 
     def __init__(
-        self, folder: str | Path, flush_rows: int = _FLUSH_ROWS, fraction: float = 1.0
+        self, folder: str | Path, flush_rows: int = FLUSH_ROWS, fraction: float = 1.0
     ) -> None:
         self.folder = Path(folder)
         self.parts = self.folder / "decisions"

@@ -76,36 +76,42 @@ _LAST_LEVEL = len(LEVEL_STEPS) - 1
 
 
 @compiled
+def _tally(pairs: Any, columns: Any, running: Any) -> None:
+    """Adds columns of one step, (columns, n), to the counters that count them, (counters, n)."""
+    for row in range(len(pairs)):
+        counter, column = pairs[row]
+        for lane in range(running.shape[1]):
+            running[counter, lane] += columns[column, lane]
+
+
+@compiled
+def _tally_rest(flags: Any, reals: Any, scores: Any, running: Any) -> None:
+    """Adds what is no column as it stands, of one step: flags, reals, scores (columns, n)."""
+    for lane in range(running.shape[1]):
+        running[_STEPS, lane] += 1.0
+        running[_VIOLATIONS, lane] += reals[_COST, lane] > 0.0
+        running[_DISAGREEMENTS, lane] += reals[_DISAGREEMENT, lane] > 0.0
+        if flags[_RISKY, lane] and scores[_INTERVENED, lane]:
+            running[_PREVENTED, lane] += reals[_RISK, lane]
+        level = flags[_LEVEL_FLAG, lane]
+        if level >= 0:
+            running[_LEVEL + min(level, _LAST_LEVEL), lane] += 1.0
+
+
+@compiled
 def _add_up(flags: Any, reals: Any, scores: Any, running: Any, ended: Any) -> None:
     """Adds s steps to what is running, (counters, n).
 
     What an episode came to goes to the next row of ``ended``, (episodes, counters), in the order of
     steps and lanes.
     """
-    steps, _, lanes = flags.shape
     episodes = 0
-    for step in range(steps):
-        for row in range(len(_REAL_PAIRS)):
-            counter, column = _REAL_PAIRS[row]
-            for lane in range(lanes):
-                running[counter, lane] += reals[step, column, lane]
-        for row in range(len(_FLAG_PAIRS)):
-            counter, column = _FLAG_PAIRS[row]
-            for lane in range(lanes):
-                running[counter, lane] += flags[step, column, lane]
-        for row in range(len(_SCORE_PAIRS)):
-            counter, column = _SCORE_PAIRS[row]
-            for lane in range(lanes):
-                running[counter, lane] += scores[column, step, lane]
-        for lane in range(lanes):
-            running[_STEPS, lane] += 1.0
-            running[_VIOLATIONS, lane] += reals[step, _COST, lane] > 0.0
-            running[_DISAGREEMENTS, lane] += reals[step, _DISAGREEMENT, lane] > 0.0
-            if flags[step, _RISKY, lane] and scores[_INTERVENED, step, lane]:
-                running[_PREVENTED, lane] += reals[step, _RISK, lane]
-            level = flags[step, _LEVEL_FLAG, lane]
-            if level >= 0:
-                running[_LEVEL + min(level, _LAST_LEVEL), lane] += 1.0
+    for step in range(flags.shape[0]):
+        _tally(_REAL_PAIRS, reals[step], running)
+        _tally(_FLAG_PAIRS, flags[step], running)
+        _tally(_SCORE_PAIRS, scores[:, step], running)
+        _tally_rest(flags[step], reals[step], scores[:, step], running)
+        for lane in range(flags.shape[2]):
             if flags[step, _TERMINATED, lane] or flags[step, _TRUNCATED, lane]:
                 ended[episodes] = running[:, lane]
                 running[:, lane] = 0.0

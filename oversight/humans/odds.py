@@ -17,6 +17,13 @@ from looplab.oversight.types import brief
 
 
 @compiled
+def _begin(miss: float, false_alarm: float, errors: Any) -> None:
+    """Gives everybody the same chances, (2, n)."""
+    for person in range(errors.shape[1]):
+        errors[0, person], errors[1, person] = miss, false_alarm
+
+
+@compiled
 def toward(error: float, share: float, person: int, errors: Any) -> None:
     """Moves one person's chances, of (2, n), towards an error by a share, never below."""
     for kind in range(2):
@@ -204,7 +211,7 @@ class Accuracy:
     def odds(self, seconds: FloatArray) -> Odds:
         """The odds of n people at their best, who take some seconds, shape (n,)."""
         errors = np.empty((2, len(seconds)))
-        errors[0], errors[1] = self.rates
+        _begin(*self.rates, errors)
         return Odds(errors, seconds)
 
     @cached_property

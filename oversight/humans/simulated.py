@@ -35,12 +35,14 @@ _ERROR, _TIME = range(_DRAWS)
 
 
 @compiled
-def _since(
-    clock: int, step: float, watching: bool, running: bool, asked: Any, last: Any, busy: Any,
-    rest: Any, watched: Any,
+def _look(
+    clock: int, step: float, watching: bool, running: bool, asked: Any, code: Any, last: Any,
+    busy: Any, rest: Any, watched: Any, unsafe: Any,
 ) -> None:  # fmt: skip
-    """Seconds of rest and of watching since the last look of those who look again, (n,)."""
+    """What people look at, (n,): what is unsafe, by the codes of the right verdicts, and, of those
+    who look again, seconds of rest and of watching since the last look."""
     for person in range(len(last)):
+        unsafe[person] = code[person] != APPROVE
         rest[person] = watched[person] = 0.0
         if not asked[person]:
             continue
@@ -245,12 +247,12 @@ class SimulatedHuman:
         inner = consult(self.overseer, proposals, asked, watching)
         mind: Mind = proposals.memory(self)
         rest, watched = np.empty(len(asked)), np.empty(len(asked))
-        _since(
-            proposals.clock, self.step_seconds, watching, proposals.running,
-            asked, mind.last, mind.busy, rest, watched,
+        unsafe = np.empty(len(asked), np.bool_)
+        _look(
+            proposals.clock, self.step_seconds, watching, proposals.running, asked, inner.code,
+            mind.last, mind.busy, rest, watched, unsafe,
         )  # fmt: skip
         look = Look(asked, watching, rest, watched, proposals.action, proposals)
-        unsafe = inner.code != APPROVE
         answer = self.answer(mind, look, unsafe, self.draws(proposals), inner.seconds)
         return self.verdicts(inner, answer)
 

@@ -20,6 +20,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "HUMAN_LANES", 4)
     monkeypatch.setattr(bench, "ROLLOUT_STEPS", 16)
     monkeypatch.setattr(bench, "MIN_STEPS", 64)
+    monkeypatch.setattr(bench, "SHARE_STEPS", 64)
     monkeypatch.setattr(bench, "REPEATS", 1)
     monkeypatch.setattr(bench, "DIFFERENCE_REPEATS", 1)
 
@@ -51,7 +52,7 @@ def test_ratios_and_shares_follow_from_the_times(monkeypatch: pytest.MonkeyPatch
     seconds |= {"lean confidence_ledger": [12.0, 12.0, 8.0]}
     seconds |= {"scripted": [6.0, 5.0, 7.0], "human": [8.0, 8.0, 8.0]}
 
-    def times(makers: Any, learn: bool, repeats: int) -> Any:
+    def times(makers: Any, learn: bool, repeats: int, min_steps: int) -> Any:
         return {name: seconds[name] for name in makers}
 
     monkeypatch.setattr(bench, "LANES", (2,))

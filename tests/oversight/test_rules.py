@@ -186,9 +186,7 @@ def test_asking_for_masks_changes_nothing() -> None:
         rng, found = np.random.default_rng(0), []
         for _ in range(100):
             if asks:
-                action_masks(venv.oversight.protocol, venv.oversight._proposals(
-                    np.zeros(4, np.int64), venv.oversight.lanes.episode,
-                    venv.oversight.lanes.elapsed, None))  # fmt: skip
+                venv.oversight.action_masks()
             venv.step(rng.integers(0, 5, 4))
             assert venv.oversight.last is not None
             found.append(venv.oversight.last.executed.tolist())

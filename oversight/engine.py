@@ -220,9 +220,9 @@ class Engine:
         before = self.signal.prepare(proposals, decision) if self._rewards else None
         halted = decision.touched("halted") and some(decision.halted)
         observed = lanes.observation  # before the task is told what was refused
-        refused = block.flags[at, _REFUSED].view(np.bool_)
-        if some(refused):  # a stopped lane keeps its observation as it is
-            lanes.note_refusals(refused & ~decision.halted if halted else refused)
+        if some(block.flags[at, _REFUSED]):  # a stopped lane keeps its observation as it is
+            refused = decision.refused & ~decision.halted if halted else decision.refused
+            lanes.note_refusals(refused)
         step = lanes.step(record.executed, ~decision.halted if halted else None)
         if halted:
             self._halt(decision, step)

@@ -31,6 +31,8 @@ NUMBERS: dict[str, Any] = {
 #: Rows between flushes, where nothing else is said.
 FLUSH_ROWS = 65_536
 _MERGED = "decisions.parquet"
+#: Columns that parts keep statistics of; those of every column take a fifth of a flush.
+_ORDER = ["lane", "episode", "step"]
 
 
 class Ledger:
@@ -60,7 +62,7 @@ class Ledger:
         self.flush_rows = whole("flush_rows", flush_rows, 1)
         self.fraction = probability("fraction", fraction)
         self._streams: Streams | None = None
-        self._blocks: list[Record] = []
+        self._tables: list[pa.Table] = []
         self._rows = 0
         self._written = 0
         self._closed = False
@@ -79,20 +81,20 @@ class Ledger:
         """Takes a block of steps, shape (steps, n), whose rows will not change any more."""
         if self._closed:
             raise UsageError("the ledger is closed")
-        self._blocks.append(block)
+        self._tables.append(self._table(block))  # while it is in the processor's cache
         self._rows += block.cost.size
         if self._rows >= self.flush_rows:
             self.flush()
 
     def flush(self) -> None:
         """Writes what is buffered as one more part."""
-        if not self._blocks:
+        if not self._tables:
             return
-        tables = [self._table(block) for block in self._blocks]
+        table = pa.concat_tables(self._tables).unify_dictionaries()
         with writing(self.parts / f"{self._written:06d}.parquet") as hidden:
-            pq.write_table(pa.concat_tables(tables).unify_dictionaries(), hidden)
+            pq.write_table(table, hidden, write_statistics=_ORDER)
         self._written += 1
-        self._blocks, self._rows = [], 0
+        self._tables, self._rows = [], 0
 
     def _table(self, block: Record) -> pa.Table:
         shape = block.cost.shape

@@ -39,8 +39,10 @@ def _look(
     clock: int, step: float, watching: bool, running: bool, asked: Any, code: Any, last: Any,
     busy: Any, rest: Any, watched: Any, unsafe: Any,
 ) -> None:  # fmt: skip
-    """What people look at, (n,): what is unsafe, by the codes of the right verdicts, and, of those
-    who look again, seconds of rest and of watching since the last look."""
+    """What people look at, (n,): what is unsafe, by the codes of the right verdicts.
+
+    Of those who look again, also seconds of rest and of watching since the last look.
+    """
     for person in range(len(last)):
         unsafe[person] = code[person] != APPROVE
         rest[person] = watched[person] = 0.0

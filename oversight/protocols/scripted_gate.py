@@ -15,16 +15,17 @@ from looplab.envs.core import BoolArray
 from looplab.oversight.decision import Decision, explain_lane, review_lane
 from looplab.oversight.overseers.scripted import REASONS, ScriptedOverseer, answer, refuses
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.triggers.base import Scored, Trigger, asks
+from looplab.oversight.triggers.base import Scored, asks
 from looplab.oversight.types import APPROVE
 
 #: No lane is left out.
 _ALL = np.empty(0, np.bool_)
 
 
-def fits(trigger: Trigger, overseer: object) -> bool:
+def fits(trigger: Any, overseer: Any) -> bool:
     """Whether trigger and overseer do no more than the loop does."""
-    return type(overseer) is ScriptedOverseer and _only_scored(type(trigger))
+    kind: Any = type(trigger)
+    return type(overseer) is ScriptedOverseer and _only_scored(kind)
 
 
 @cache
@@ -34,8 +35,8 @@ def _only_scored(kind: type) -> bool:
 
 
 def review(
-    trigger: Scored,
-    overseer: ScriptedOverseer,
+    trigger: Any,
+    overseer: Any,
     refusal: int,
     proposals: Proposals,
     decision: Decision,
@@ -43,7 +44,7 @@ def review(
     """Asks, answers and records, as ``Gate`` does with parts of any kind in a paused world.
 
     Args:
-        trigger: when the overseer is asked.
+        trigger: when the overseer is asked; it and who answers must fit.
         overseer: who answers.
         refusal: what a refusal is called, a place in ``VERDICTS``.
         proposals: what was proposed.

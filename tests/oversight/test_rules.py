@@ -29,7 +29,7 @@ from looplab.oversight import (
     Signal,
     Stack,
 )
-from looplab.oversight.protocols.rules import action_masks, ruling
+from looplab.oversight.protocols.rules import ruling
 from looplab.oversight.revision import Book, Evidence
 
 GO, CREEP, WAIT = range(3)

@@ -80,8 +80,10 @@ class _ConnectionLock:
             raise _taken(engine)
 
     def close(self) -> None:
-        self._connection.invalidate()
-        self._connection.close()
+        """Lets go of the lock; as with a file, once more does nothing."""
+        if not self._connection.closed:
+            self._connection.invalidate()
+            self._connection.close()
 
 
 def lock(engine: Engine) -> "IO[str] | _ConnectionLock":

@@ -69,7 +69,11 @@ class Store:
     def __init__(self, url: str, key: bytes, anchors: Path) -> None:
         self.engine = connect(url)
         self._key = key
-        self._lock = lock(self.engine)
+        try:
+            self._lock = lock(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
         self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
         self.failure: Exception | None = None
         try:
@@ -78,6 +82,7 @@ class Store:
             self.head = self._resume()
         except BaseException:
             self._unlock()
+            self.engine.dispose()
             raise
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._thread.start()

@@ -169,7 +169,7 @@ class Decision:
             block.reasons.groups[verdicts.reasons], 0 if verdicts.who is None else verdicts.who,
             block.names.groups[verdicts.names],
         )  # fmt: skip
-        self._vote(mask, verdicts)
+        self.vote(mask, verdicts)
 
     def review(self, mask: BoolArray, verdicts: Verdicts, why: Sequence[Reason] = ()) -> BoolArray:
         """Records that the masked lanes were asked about, what that took and what was answered.
@@ -196,10 +196,11 @@ class Decision:
             for reason in why:
                 self.explain(reason)
         if verdicts.overdue is not None or verdicts.disagreement is not None:
-            self._vote(mask, verdicts)
+            self.vote(mask, verdicts)
         return refused
 
-    def _vote(self, mask: BoolArray, verdicts: Verdicts) -> None:
+    def vote(self, mask: BoolArray, verdicts: Verdicts) -> None:
+        """Records in the masked lanes what several people's answers said of each other."""
         if verdicts.overdue is not None:
             self.overdue |= mask & verdicts.overdue
         if verdicts.disagreement is not None:
@@ -225,7 +226,8 @@ def _copy(name: str, given: Any, target: NDArray[Any]) -> None:
 
 
 @compiled
-def _write(flags: Any, codes: Any, at: Any, lane: Any, code: Any, reason: Any, who: Any) -> None:
+def note_lane(flags: Any, codes: Any, at: Any, lane: Any, code: Any, reason: Any, who: Any) -> None:
+    """Records verdict, reason and overseer of one lane."""
     flags[at, _VERDICT, lane] = code
     codes[at, _REASON, lane] = reason
     codes[at, _OVERSEER, lane] = who
@@ -242,20 +244,26 @@ def explain_lane(
 
 
 @compiled
+def refuse_lane(flags: Any, at: Any, lane: Any) -> None:
+    """Records that the verdict on one lane stopped its proposal."""
+    flags[at, _REFUSED, lane] = 1
+    flags[at, _CHARGED, lane] = 1
+
+
+@compiled
 def review_lane(
     flags: Any, reals: Any, codes: Any, at: Any, lane: Any, code: Any, reason: Any, who: Any,
     seconds: Any, wait: Any,
 ) -> Any:  # fmt: skip
     """Records what was answered about one lane; returns whether it was refused."""
-    _write(flags, codes, at, lane, code, reason, who)
+    note_lane(flags, codes, at, lane, code, reason, who)
     flags[at, _ASKED, lane] = 1
     flags[at, _REVIEWS, lane] += 1
     reals[at, _SECONDS, lane] += seconds
     reals[at, _ELAPSED, lane] += wait
     if code == APPROVE:
         return False
-    flags[at, _REFUSED, lane] = 1
-    flags[at, _CHARGED, lane] = 1
+    refuse_lane(flags, at, lane)
     return True
 
 
@@ -278,7 +286,7 @@ def _note(
     for lane in range(len(mask)):
         if mask[lane]:
             name = names[element(who, lane)]
-            _write(flags, codes, at, lane, code[lane], texts[reason[lane]], name)
+            note_lane(flags, codes, at, lane, code[lane], texts[reason[lane]], name)
 
 
 @compiled

@@ -22,6 +22,10 @@ from looplab.envs.core import (
 from looplab.envs.errors import UsageError
 from looplab.oversight.memory import Memory
 
+#: What is known of states, whatever is proposed in them, and what of proposals too.
+_OF_STATES = ("table", "least")
+_OF_ACTIONS = (*_OF_STATES, "truth", "judgement")
+
 NEEDS_TRUTH = (
     "nothing says which actions are unsafe: the environment offers no risk; pass risk=, a function "
     "of (env, action), or use LookAheadOverseer, which tries the action in a copy of the "
@@ -148,7 +152,8 @@ class Proposals:
         other.asked, other.watching, other.running = self.asked, self.watching, self.running
         other.rated = self.rated
         other.occasion, other.source = self.occasion + occasion, self.shown
-        for name in ("table", "least"):
+        shared = _OF_ACTIONS if action is self.action else _OF_STATES
+        for name in shared:
             if name in self._cache:
                 other._cache[name] = self._cache[name]
         return other

@@ -1,16 +1,27 @@
 """The human only rates: nothing is blocked."""
 
+import math
+from typing import Any
+
 import numpy as np
 
+from looplab.envs.compiled import compiled, element
+from looplab.envs.core import BoolArray
 from looplab.oversight.asking import consult
-from looplab.oversight.decision import Decision
+from looplab.oversight.columns import place
+from looplab.oversight.decision import Decision, note_lane
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import explain, triggered
-from looplab.oversight.triggers import Always, Trigger
-from looplab.oversight.types import some
+from looplab.oversight.protocols.base import triggered
+from looplab.oversight.triggers import Always, Trigger, reasons
+from looplab.oversight.types import APPROVE, UNSAFE_RATING, some
 
 UNRATED = "no rating given"
+
+_OVERSEER, _ASKED, _REVIEWS = place("overseer"), place("asked"), place("reviews")
+_SECONDS, _REASON = place("seconds"), place("reason")
+#: Ratings that follow from the verdicts.
+_FROM_CODES = np.empty(0)
 
 
 class Feedback:
@@ -39,24 +50,67 @@ class Feedback:
 
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Rates the actions that will run."""
-        rated = ~(decision.standby | decision.halted)
-        if decision.only is not None:
-            rated &= decision.only
-        asked = triggered(self.trigger, proposals)
-        if asked is not None:
-            rated &= asked
+        rated = self._rated(proposals, decision)
         if not some(rated):
             return
-        runs = proposals.having(decision.executed)
+        why = reasons(self.trigger, proposals, rated)
+        runs = proposals.having(proposals.action if decision.untouched else decision.executed)
         runs.rated = True
         verdicts = consult(self.overseer, runs, rated)
-        rating = verdicts.rated
-        given = rated & ~np.isnan(rating)
-        np.copyto(decision.rating, rating, where=given)
-        decision.reviews += rated
-        decision.seconds += rated * verdicts.seconds
-        silent = rated & (decision.overseer == 0)  # nobody has said anything of it
-        decision.note(silent & given, verdicts)
-        decision.say(silent & ~given, UNRATED)
-        explain(self.trigger, proposals, silent, decision)
-        decision.asked |= rated
+        rating, block, at = decision.rating, *decision.row
+        silent, noted = np.empty(len(rated), np.bool_), np.empty(len(rated), np.bool_)
+        _rate(
+            block.flags, block.reals, block.codes, at, rated, verdicts.code,
+            _FROM_CODES if verdicts.rating is None else verdicts.rating, verdicts.seconds,
+            verdicts.reason, block.reasons.groups[verdicts.reasons],
+            0 if verdicts.who is None else verdicts.who, block.names.groups[verdicts.names],
+            block.reasons[UNRATED], rating, silent, noted,
+        )  # fmt: skip
+        decision.vote(noted, verdicts)
+        for reason in why:
+            decision.explain(reason._replace(lanes=_both(reason.lanes, silent)))
+
+    def _rated(self, proposals: Proposals, decision: Decision) -> BoolArray:
+        """Lanes whose action is rated, a fresh array of shape (n,)."""
+        asked = triggered(self.trigger, proposals)
+        if decision.untouched:
+            return decision.remaining(asked)
+        rated = ~(decision.standby | decision.halted)
+        for mask in (decision.only, asked):
+            if mask is not None:
+                rated &= mask
+        return rated
+
+
+@compiled
+def _rate(
+    flags: Any, reals: Any, codes: Any, at: Any, rated: Any, code: Any, given: Any, seconds: Any,
+    reason: Any, texts: Any, who: Any, names: Any, unrated: Any, rating: Any, silent: Any,
+    noted: Any,
+) -> None:  # fmt: skip
+    """Records ratings, and the verdicts that they came with where nobody else has said anything."""
+    for lane in range(len(rated)):
+        silent[lane] = rated[lane] and codes[at, _OVERSEER, lane] == 0
+        noted[lane] = False
+        if not rated[lane]:
+            continue
+        value = UNSAFE_RATING if code[lane] != APPROVE else 0.0
+        if len(given) > 0:
+            value = given[lane]
+        flags[at, _ASKED, lane] = 1
+        flags[at, _REVIEWS, lane] += 1
+        reals[at, _SECONDS, lane] += element(seconds, lane)
+        if not math.isnan(value):
+            rating[lane] = value
+            noted[lane] = silent[lane]
+        elif silent[lane]:
+            codes[at, _REASON, lane] = unrated
+        if noted[lane]:
+            name = names[element(who, lane)]
+            note_lane(flags, codes, at, lane, code[lane], texts[reason[lane]], name)
+
+
+@compiled
+def _both(some_lanes: Any, others: Any) -> Any:
+    """Lanes that two masks name, a fresh array of shape (n,)."""
+    return some_lanes & others

@@ -1,13 +1,16 @@
 """On the loop: the agent acts, a human watches, reacts late, and overrides for a while."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from looplab.envs.core import BoolArray, IntArray
+from looplab.envs.compiled import compiled, element
+from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.errors import UsageError, finite, probability, whole
 from looplab.oversight.asking import consult
-from looplab.oversight.decision import Decision
+from looplab.oversight.columns import place
+from looplab.oversight.decision import Decision, note_lane, refuse_lane
 from looplab.oversight.fallbacks import Correction, Fallback, corrects
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
@@ -27,6 +30,14 @@ from looplab.oversight.types import (
 OVERRIDDEN = "an override runs"
 PENDING = "an alarm is pending"
 WATCHED = "watched"
+_SAID = (OVERRIDDEN, PENDING, WATCHED)
+
+_CHARGED, _STANDBY, _PENDING = place("charged"), place("standby"), place("alarm_pending")
+_WATCHED, _NOTICED, _ASKED = place("watched"), place("noticed"), place("asked")
+_REVIEWS, _REASON = place("reviews"), place("reason")
+_SECONDS, _ELAPSED = place("seconds"), place("elapsed")
+#: Who notices all draws nothing.
+_NO_DRAWS = np.empty(0)
 
 
 @dataclass(slots=True)
@@ -110,23 +121,16 @@ class Veto:
     def __call__(self, proposals: Proposals, decision: Decision) -> None:
         """Watches, raises alarms, and overrides."""
         alarm: Alarm = proposals.memory(self)
-        here = decision.remaining()
-        overridden = self._count_down(alarm, here, decision)
-        pending = here & (alarm.delay > 0)
-        watches = here & ~overridden & ~pending
-        asked = triggered(self.trigger, proposals)
-        if asked is not None:
-            watches &= asked
-        decision.standby |= overridden
-        decision.alarm_pending |= pending
-        decision.watched |= watches
-        decision.seconds += self.watch_seconds * (watches | pending | overridden)
-        decision.say(watches, WATCHED)
+        here, asked = decision.remaining(), triggered(self.trigger, proposals)
+        watches, overridden = np.empty(len(here), np.bool_), np.empty(len(here), np.bool_)
+        block, at = decision.row
+        _stand_by(
+            block.flags, block.reals, block.codes, at, here, here if asked is None else asked,
+            alarm.delay, alarm.left, self.override, self.watch_seconds,
+            block.reasons.groups[_SAID], watches, overridden,
+        )  # fmt: skip
         if some(overridden):
-            decision.say(overridden, OVERRIDDEN)
             self._override(alarm, overridden, proposals, decision)
-        if some(pending):
-            decision.say(pending, PENDING)
         if some(watches):
             self._watch(alarm, watches, proposals, decision)
 
@@ -139,44 +143,88 @@ class Veto:
         verdicts = Verdicts(code, 0.0, code, VERDICTS, "")
         refuse(decision, overridden, proposals, self.fallback, verdicts)
 
-    def _count_down(self, alarm: Alarm, here: BoolArray, decision: Decision) -> BoolArray:
-        """Moves alarms and overrides one step on; returns lanes that are overridden now."""
-        was_pending = here & (alarm.delay > 0)
-        alarm.delay -= was_pending
-        begins = was_pending & (alarm.delay == 0)
-        decision.charged |= begins
-        alarm.left[begins] = self.override
-        overridden: BoolArray = here & (alarm.left > 0)
-        alarm.left -= overridden
-        return overridden
-
     def _watch(
         self, alarm: Alarm, watches: BoolArray, proposals: Proposals, decision: Decision
     ) -> None:
         verdicts = label(consult(self.overseer, proposals, watches, watching=True), self.fallback)
-        noticed = watches & (verdicts.code != APPROVE)
-        if self.vigilance < 1.0:
-            noticed &= proposals.uniform(self) < self.vigilance
-        if not some(noticed):
-            return
-        decision.noticed |= noticed
-        decision.reviews += noticed
-        decision.asked |= noticed
-        decision.note(noticed, verdicts)
-        explain(self.trigger, proposals, noticed, decision)
-        lag: IntArray = np.full(len(noticed), self.lag)
-        if self.step_seconds is not None:
-            seconds = np.broadcast_to(verdicts.wait, noticed.shape)
-            decision.elapsed += noticed * seconds
-            lag = steps_of(seconds, self.step_seconds)
-        later = noticed & (lag > 0)
-        np.copyto(alarm.delay, lag, where=later)
-        np.copyto(alarm.stops, verdicts.code == TERMINATE, where=later)
-        at_once = noticed & ~later
-        if not some(at_once):
-            return
-        decision.refused |= at_once
-        decision.charged |= at_once
-        alarm.left[at_once] = self.override - 1
-        alarm.stops[at_once] = False
-        refuse(decision, at_once, proposals, self.fallback, verdicts)
+        draws = proposals.uniform(self) if self.vigilance < 1.0 else _NO_DRAWS
+        lag, seconds = (self.lag, 0.0) if self.step_seconds is None else self._lags(verdicts)
+        noticed, at_once = np.empty(len(watches), np.bool_), np.empty(len(watches), np.bool_)
+        block, at = decision.row
+        _notice(
+            block.flags, block.reals, block.codes, at, watches, verdicts.code, draws,
+            self.vigilance, verdicts.reason, block.reasons.groups[verdicts.reasons],
+            0 if verdicts.who is None else verdicts.who, block.names.groups[verdicts.names], lag,
+            seconds, self.override, alarm.delay, alarm.left, alarm.stops, noticed, at_once,
+        )  # fmt: skip
+        if some(noticed):
+            decision.vote(noticed, verdicts)
+            explain(self.trigger, proposals, noticed, decision)
+            refuse(decision, at_once, proposals, self.fallback, verdicts)
+
+    def _lags(self, verdicts: Verdicts) -> tuple[IntArray, FloatArray | float]:
+        """Steps until each lane's override begins, shape (n,), and the seconds that they stand for.
+
+        The seconds are shape (n,) or one number for all.
+        """
+        assert self.step_seconds is not None  # the caller has looked
+        seconds = np.broadcast_to(verdicts.wait, verdicts.code.shape)
+        return steps_of(seconds, self.step_seconds), verdicts.wait
+
+
+@compiled
+def _stand_by(
+    flags: Any, reals: Any, codes: Any, at: Any, here: Any, asked: Any, delay: Any, left: Any,
+    override: Any, watch_seconds: Any, texts: Any, watches: Any, overridden: Any,
+) -> None:  # fmt: skip
+    """Moves alarms and overrides one step on, and tells who watches and where an override runs."""
+    for lane in range(len(here)):
+        watches[lane] = overridden[lane] = False
+        if not here[lane]:
+            continue
+        if delay[lane] > 0:
+            delay[lane] -= 1
+            if delay[lane] == 0:
+                flags[at, _CHARGED, lane] = 1
+                left[lane] = override
+        if left[lane] > 0:
+            left[lane] -= 1
+            overridden[lane] = True
+            flags[at, _STANDBY, lane] = 1
+            codes[at, _REASON, lane] = texts[0]
+        elif delay[lane] > 0:
+            flags[at, _PENDING, lane] = 1
+            codes[at, _REASON, lane] = texts[1]
+        elif asked[lane]:
+            watches[lane] = True
+            flags[at, _WATCHED, lane] = 1
+            codes[at, _REASON, lane] = texts[2]
+        else:
+            continue
+        reals[at, _SECONDS, lane] += watch_seconds
+
+
+@compiled
+def _notice(
+    flags: Any, reals: Any, codes: Any, at: Any, watches: Any, code: Any, draws: Any,
+    vigilance: Any, reason: Any, texts: Any, who: Any, names: Any, lag: Any, seconds: Any,
+    override: Any, delay: Any, left: Any, stops: Any, noticed: Any, at_once: Any,
+) -> None:  # fmt: skip
+    """Raises alarms where what would be refused is noticed, some of which act at once."""
+    for lane in range(len(watches)):
+        noticed[lane] = watches[lane] and code[lane] != APPROVE
+        if len(draws) > 0:
+            noticed[lane] &= draws[lane] < vigilance
+        at_once[lane] = noticed[lane] and element(lag, lane) == 0
+        if not noticed[lane]:
+            continue
+        name = names[element(who, lane)]
+        note_lane(flags, codes, at, lane, code[lane], texts[reason[lane]], name)
+        flags[at, _NOTICED, lane] = flags[at, _ASKED, lane] = 1
+        flags[at, _REVIEWS, lane] += 1
+        reals[at, _ELAPSED, lane] += element(seconds, lane)
+        delay[lane] = element(lag, lane)
+        stops[lane] = code[lane] == TERMINATE and not at_once[lane]
+        if at_once[lane]:
+            refuse_lane(flags, at, lane)
+            left[lane] = override - 1

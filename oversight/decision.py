@@ -1,6 +1,7 @@
 """Decisions: what oversight makes of the proposals of one step."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _SCORE, _THRESHOLD = place("score"), place("threshold")
 _REASON, _OVERSEER, _BECAUSE = place("reason"), place("overseer"), place("because")
 
 #: Nothing to explain, in no lane.
-_NO_REASON = Reason(np.empty(0, np.bool_), "")
+NO_REASON = Reason(np.empty(0, np.bool_), "")
 
 
 class Decision:
@@ -153,7 +154,7 @@ class Decision:
         if self.only is not None:
             mask = self.only if mask is None else self.only & mask
         if self.untouched:
-            return np.ones(len(self.executed), np.bool_) if mask is None else mask.copy()
+            return (_everybody(len(self.executed)) if mask is None else mask).copy()
         free: BoolArray = ~(self.refused | self.standby | self.halted)
         return free if mask is None else free & mask
 
@@ -183,7 +184,7 @@ class Decision:
             Lanes that were refused, a fresh array of shape (n,).
         """
         block, refused = self._block, np.empty(len(mask), np.bool_)
-        reason = why[0] if len(why) == 1 else _NO_REASON
+        reason = why[0] if len(why) == 1 else NO_REASON
         seconds, wait, who = verdicts.seconds, verdicts.elapsed, verdicts.who
         _review(
             block.flags, block.reals, block.codes, self._at, mask, verdicts.code, seconds,
@@ -192,7 +193,7 @@ class Decision:
             block.names.groups[(verdicts.overseer,) if who is None else verdicts.people],
             reason.lanes, block.reasons[reason.text], reason.score, reason.threshold, refused,
         )  # fmt: skip
-        if reason is _NO_REASON:
+        if reason is NO_REASON:
             for reason in why:
                 self.explain(reason)
         if verdicts.overdue is not None or verdicts.disagreement is not None:
@@ -213,6 +214,12 @@ class Decision:
             block.codes, block.reals, self._at, reason.lanes, block.reasons[reason.text],
             reason.score, reason.threshold,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _everybody(num_lanes: int) -> BoolArray:
+    """All lanes marked, shape (n,), to be copied."""
+    return np.ones(num_lanes, np.bool_)
 
 
 def _copy(name: str, given: Any, target: NDArray[Any]) -> None:

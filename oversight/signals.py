@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray, FloatArray, Observations, Step
 from looplab.envs.errors import UsageError, choice, finite, probability
+from looplab.oversight.columns import place
 from looplab.oversight.decision import Decision
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers import describe
 from looplab.oversight.types import brief
+
+_CHARGED, _RATING = place("charged"), place("rating")
 
 #: Which action the algorithm learns about: proposed, executed, or (off-policy) both.
 CREDITS = ("proposed", "executed", "both")
@@ -78,12 +82,9 @@ class Signal:
 
     def __call__(self, outcome: Outcome) -> FloatArray:
         """Learning reward of each lane, a fresh array of shape (n,)."""
-        reward = outcome.step.reward.astype(np.float64)
-        decision = outcome.decision
-        if self.penalty:
-            reward -= self.penalty * decision.charged
-        if self.beta and decision.touched("rating"):
-            reward += self.beta * decision.rating
+        reward = np.empty(len(outcome.step.reward))
+        block, at = outcome.decision.row
+        _learn(block.flags, block.reals, at, outcome.step.reward, self.penalty, self.beta, reward)
         if self.shaping is not None:
             reward += self._shaped(outcome)
         return reward
@@ -163,3 +164,13 @@ class PotentialShaping:
         after = np.where(outcome.step.terminated, 0.0, self._of(outcome.proposals))
         added: FloatArray = self.scale * (self.gamma * after - outcome.before)
         return added
+
+
+@compiled
+def _learn(flags: Any, reals: Any, at: Any, reward: Any, penalty: Any, beta: Any, out: Any) -> None:
+    """Reward, less what was charged, and what was rated, (n,)."""
+    for lane in range(len(out)):
+        out[lane] = reward[lane]
+        if flags[at, _CHARGED, lane]:
+            out[lane] -= penalty
+        out[lane] += beta * reals[at, _RATING, lane]

@@ -130,6 +130,14 @@ class Verdicts:
     disagreement: FloatArray | None = None
     rating: FloatArray | None = None
 
+    def called(self, code: NDArray[np.int8]) -> "Verdicts":
+        """The same answers, called otherwise: places in ``VERDICTS``, shape (n,)."""
+        return Verdicts(
+            code, self.seconds, self.reason, self.reasons, self.overseer, self.correction,
+            self.corrected, self.elapsed, self.who, self.people, self.overdue, self.disagreement,
+            self.rating,
+        )  # fmt: skip
+
     @property
     def names(self) -> tuple[str, ...]:
         """Who may have answered: what ``who`` points to, or the overseer alone."""

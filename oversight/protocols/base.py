@@ -1,11 +1,11 @@
 """What every protocol does, and the two parts of it that several share."""
 
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import BoolArray
 from looplab.envs.errors import UsageError
 from looplab.oversight.asking import answered
@@ -14,9 +14,8 @@ from looplab.oversight.fallbacks import OWN_FALLBACKS, Fallback, corrects, halts
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.triggers import Always, Trigger, describe, reasons
 from looplab.oversight.types import (
-    APPROVE,
-    ESCALATE,
     MODIFY,
+    REJECT,
     TERMINATE,
     Verdicts,
     put,
@@ -75,11 +74,17 @@ def refuse(
 
 def label(verdicts: Verdicts, fallback: Fallback) -> Verdicts:
     """Calls a refusal ``modify`` where the fallback is the overseer's correction."""
-    if corrects(fallback):
-        softened = (verdicts.code != APPROVE) & (verdicts.code != TERMINATE)
-        softened &= verdicts.code != ESCALATE
-        return replace(verdicts, code=np.where(softened, MODIFY, verdicts.code).astype(np.int8))
-    return verdicts
+    if not corrects(fallback):
+        return verdicts
+    code = np.empty(len(verdicts.code), np.int8)
+    _soften(verdicts.code, code)
+    return verdicts.called(code)
+
+
+@compiled
+def _soften(code: Any, out: Any) -> None:
+    for lane in range(len(out)):
+        out[lane] = MODIFY if code[lane] == REJECT else code[lane]
 
 
 def explain(trigger: Trigger, proposals: Proposals, asked: BoolArray, decision: Decision) -> None:

@@ -9,7 +9,7 @@ from looplab.envs.compiled import compiled, element
 from looplab.envs.core import BoolArray
 from looplab.oversight.asking import consult
 from looplab.oversight.columns import place
-from looplab.oversight.decision import Decision, note_lane
+from looplab.oversight.decision import NO_REASON, Decision, explain_lane, note_lane
 from looplab.oversight.overseers.scripted import ScriptedOverseer
 from looplab.oversight.proposals import Proposals
 from looplab.oversight.protocols.base import triggered
@@ -58,17 +58,20 @@ class Feedback:
         runs.rated = True
         verdicts = consult(self.overseer, runs, rated)
         rating, block, at = decision.rating, *decision.row
+        reason = why[0] if len(why) == 1 else NO_REASON
         silent, noted = np.empty(len(rated), np.bool_), np.empty(len(rated), np.bool_)
         _rate(
             block.flags, block.reals, block.codes, at, rated, verdicts.code,
             _FROM_CODES if verdicts.rating is None else verdicts.rating, verdicts.seconds,
             verdicts.reason, block.reasons.groups[verdicts.reasons],
             0 if verdicts.who is None else verdicts.who, block.names.groups[verdicts.names],
-            block.reasons[UNRATED], rating, silent, noted,
+            block.reasons[UNRATED], reason.lanes, block.reasons[reason.text], reason.score,
+            reason.threshold, rating, silent, noted,
         )  # fmt: skip
         decision.vote(noted, verdicts)
-        for reason in why:
-            decision.explain(reason._replace(lanes=_both(reason.lanes, silent)))
+        if reason is NO_REASON:
+            for reason in why:
+                decision.explain(reason._replace(lanes=reason.lanes & silent))
 
     def _rated(self, proposals: Proposals, decision: Decision) -> BoolArray:
         """Lanes whose action is rated, a fresh array of shape (n,)."""
@@ -85,8 +88,8 @@ class Feedback:
 @compiled
 def _rate(
     flags: Any, reals: Any, codes: Any, at: Any, rated: Any, code: Any, given: Any, seconds: Any,
-    reason: Any, texts: Any, who: Any, names: Any, unrated: Any, rating: Any, silent: Any,
-    noted: Any,
+    reason: Any, texts: Any, who: Any, names: Any, unrated: Any, explained: Any, why: Any,
+    score: Any, threshold: Any, rating: Any, silent: Any, noted: Any,
 ) -> None:  # fmt: skip
     """Records ratings, and the verdicts that they came with where nobody else has said anything."""
     for lane in range(len(rated)):
@@ -105,12 +108,10 @@ def _rate(
             noted[lane] = silent[lane]
         elif silent[lane]:
             codes[at, _REASON, lane] = unrated
+        if silent[lane] and len(explained) > 0 and explained[lane]:
+            explain_lane(
+                codes, reals, at, lane, why, element(score, lane), element(threshold, lane)
+            )
         if noted[lane]:
             name = names[element(who, lane)]
             note_lane(flags, codes, at, lane, code[lane], texts[reason[lane]], name)
-
-
-@compiled
-def _both(some_lanes: Any, others: Any) -> Any:
-    """Lanes that two masks name, a fresh array of shape (n,)."""
-    return some_lanes & others

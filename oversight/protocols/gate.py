@@ -120,8 +120,7 @@ class Gate:
         """Turns verdicts that came too late into ``escalate``; lets these pass if so set."""
         if self.timeout == "open":
             passes = verdicts.code == ESCALATE
-            code = np.where(passes, APPROVE, verdicts.code).astype(np.int8)
-            verdicts = replace(verdicts, code=code)
+            verdicts = verdicts.called(np.where(passes, APPROVE, verdicts.code).astype(np.int8))
         if self.deadline_seconds is None:
             return verdicts
         late = asked & (np.asarray(verdicts.wait) > self.deadline_seconds)

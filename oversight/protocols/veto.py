@@ -34,7 +34,7 @@ _SAID = (OVERRIDDEN, PENDING, WATCHED)
 
 _CHARGED, _STANDBY, _PENDING = place("charged"), place("standby"), place("alarm_pending")
 _WATCHED, _NOTICED, _ASKED = place("watched"), place("noticed"), place("asked")
-_REVIEWS, _REASON = place("reviews"), place("reason")
+_REVIEWS, _REASON, _VERDICT = place("reviews"), place("reason"), place("verdict")
 _SECONDS, _ELAPSED = place("seconds"), place("elapsed")
 #: Who notices all draws nothing.
 _NO_DRAWS = np.empty(0)
@@ -123,25 +123,18 @@ class Veto:
         alarm: Alarm = proposals.memory(self)
         here, asked = decision.remaining(), triggered(self.trigger, proposals)
         watches, overridden = np.empty(len(here), np.bool_), np.empty(len(here), np.bool_)
+        code, replaced = np.empty(len(here), np.int8), MODIFY if corrects(self.fallback) else REJECT
         block, at = decision.row
         _stand_by(
             block.flags, block.reals, block.codes, at, here, here if asked is None else asked,
-            alarm.delay, alarm.left, self.override, self.watch_seconds,
-            block.reasons.groups[_SAID], watches, overridden,
+            alarm.delay, alarm.left, alarm.stops, self.override, replaced, self.watch_seconds,
+            block.reasons.groups[_SAID], watches, overridden, code,
         )  # fmt: skip
         if some(overridden):
-            self._override(alarm, overridden, proposals, decision)
+            verdicts = Verdicts(code, 0.0, code, VERDICTS, "")
+            refuse(decision, overridden, proposals, self.fallback, verdicts)
         if some(watches):
             self._watch(alarm, watches, proposals, decision)
-
-    def _override(
-        self, alarm: Alarm, overridden: BoolArray, proposals: Proposals, decision: Decision
-    ) -> None:
-        verdict = MODIFY if corrects(self.fallback) else REJECT
-        code = np.where(alarm.stops, TERMINATE, verdict).astype(np.int8)
-        np.copyto(decision.verdict, code, where=overridden)
-        verdicts = Verdicts(code, 0.0, code, VERDICTS, "")
-        refuse(decision, overridden, proposals, self.fallback, verdicts)
 
     def _watch(
         self, alarm: Alarm, watches: BoolArray, proposals: Proposals, decision: Decision
@@ -175,11 +168,16 @@ class Veto:
 @compiled
 def _stand_by(
     flags: Any, reals: Any, codes: Any, at: Any, here: Any, asked: Any, delay: Any, left: Any,
-    override: Any, watch_seconds: Any, texts: Any, watches: Any, overridden: Any,
+    stops: Any, override: Any, replaced: Any, watch_seconds: Any, texts: Any, watches: Any,
+    overridden: Any, code: Any,
 ) -> None:  # fmt: skip
-    """Moves alarms and overrides one step on, and tells who watches and where an override runs."""
+    """Moves alarms and overrides one step on, and tells who watches and where an override runs.
+
+    ``code`` is the verdict that the override carries out.
+    """
     for lane in range(len(here)):
         watches[lane] = overridden[lane] = False
+        code[lane] = TERMINATE if stops[lane] else replaced
         if not here[lane]:
             continue
         if delay[lane] > 0:
@@ -191,6 +189,7 @@ def _stand_by(
             left[lane] -= 1
             overridden[lane] = True
             flags[at, _STANDBY, lane] = 1
+            flags[at, _VERDICT, lane] = code[lane]
             codes[at, _REASON, lane] = texts[0]
         elif delay[lane] > 0:
             flags[at, _PENDING, lane] = 1

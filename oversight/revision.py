@@ -1,5 +1,6 @@
 """How rules are revised: what was seen of harm, and what is forbidden because of it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Observations
 from looplab.envs.errors import UsageError, finite, probability, whole
 from looplab.oversight.proposals import Proposals
@@ -37,10 +39,21 @@ class Cells:
 
     def __call__(self, observations: Observations) -> IntArray:
         """Number of each feature's interval, shape (n, features)."""
+        flat = self._flat(observations)
+        return np.floor(flat / self.width + 0.5).astype(np.int64)
+
+    def keys(self, observations: Observations) -> Keys:
+        """Key of each cell, as ``_key`` makes it of all features' numbers, shape (n,)."""
+        flat, keys = self._flat(observations), np.empty(len(observations), np.uint64)
+        real = flat.dtype.type if flat.dtype.kind == "f" else np.float64  # as NumPy would divide
+        _cell_keys(flat, real(self.width), real(0.5), _weights(flat.shape[1], False), keys)
+        return keys
+
+    @staticmethod
+    def _flat(observations: Observations) -> Observations:
         if observations.dtype.kind == "O":
             raise UsageError("Cells needs observations of numbers; pass cells= for other ones")
-        flat = observations.reshape(len(observations), -1)
-        return np.floor(flat / self.width + 0.5).astype(np.int64)
+        return observations.reshape(len(observations), -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +123,23 @@ class Book:
         allowed: BoolArray = self.forbidden[at] != keys
         return allowed
 
+    def keeps(self, proposals: Proposals) -> BoolArray:
+        """Whether each proposal is allowed, shape (n,)."""
+        kept = np.empty(len(proposals), np.bool_)
+        known = len(self.forbidden) > 0
+        keys = self._pairs(proposals.observation, proposals.action) if known else self.forbidden
+        _leave_out(self.forbidden, keys, kept)
+        return kept
+
     def __str__(self) -> str:
         return "harm was seen of this action here"
 
     def _pairs(self, observations: Observations, actions: Actions) -> Keys:
         """Keys of cells with actions: (n,) for one action each, (n, A) for a row (1, A) of all."""
+        if actions.dtype == np.int64 and actions.ndim == 1 and type(self._cells) is Cells:
+            keys = self._cells.keys(observations)
+            _add_keys(actions, _weights(1, True)[0], keys)
+            return keys
         cells = np.asarray(self._cells(observations))
         if len(cells) != len(observations) or cells.dtype.kind not in "iu":
             raise UsageError(
@@ -184,6 +209,34 @@ def _key(numbers: NDArray[Any], of_actions: bool = False) -> Keys:
 def _weights(count: int, of_actions: bool) -> Keys:
     rng = np.random.default_rng([_WEIGHTS_SEED, int(of_actions)])
     return rng.integers(0, 2**64, count, dtype=np.uint64)
+
+
+@compiled
+def _cell_keys(features: Any, width: Any, half: Any, weights: Any, out: Any) -> None:
+    """Keys of the cells that features lie in, (n, features) -> (n,)."""
+    for lane in range(len(out)):
+        key = np.uint64(0)
+        for place in range(features.shape[1]):
+            cell = np.int64(math.floor(features[lane, place] / width + half))
+            key += np.uint64(cell) * weights[place]
+        out[lane] = key
+
+
+@compiled
+def _add_keys(actions: Any, weight: Any, keys: Any) -> None:
+    """Adds the keys of actions to those of cells, (n,)."""
+    for lane in range(len(keys)):
+        keys[lane] += np.uint64(actions[lane]) * weight
+
+
+@compiled
+def _leave_out(forbidden: Any, keys: Any, kept: Any) -> None:
+    """Marks keys, (n,), that are not among the forbidden ones, which are sorted."""
+    places = np.searchsorted(forbidden, keys)
+    for lane in range(len(kept)):
+        kept[lane] = True
+        if len(forbidden) > 0 and places[lane] < len(forbidden):
+            kept[lane] = forbidden[places[lane]] != keys[lane]
 
 
 class Revision:

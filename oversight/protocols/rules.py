@@ -5,17 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from looplab.envs.compiled import compiled
 from looplab.envs.core import RISK_RESOLUTION, Actions, BoolArray, check_source
 from looplab.envs.errors import UsageError, probability, whole
-from looplab.oversight.decision import Decision
-from looplab.oversight.fallbacks import Fallback, Hold
+from looplab.oversight.decision import Decision, note_lane, refuse_lane
+from looplab.oversight.fallbacks import Fallback, Hold, corrects
 from looplab.oversight.proposals import Proposals
-from looplab.oversight.protocols.base import label, refuse
+from looplab.oversight.protocols.base import refuse
 from looplab.oversight.protocols.stack import Stack
 from looplab.oversight.record import Record
 from looplab.oversight.revision import Book, Revision
 from looplab.oversight.triggers import describe
-from looplab.oversight.types import APPROVE, REJECT, Verdicts, some
+from looplab.oversight.types import MODIFY, REJECT
 
 #: What is allowed: of each proposal, shape (n,), or of every action in each state, shape (n, A).
 Rule = Callable[[Proposals], BoolArray]
@@ -67,8 +68,14 @@ class RiskLimit:
         """Whether the risk is within the limit, shape (n, A); (n,) for continuous actions."""
         risk = proposals.lanes.risk_table(self.source)
         if risk is None:
-            risk = proposals.risk(self.source)
+            return self.keeps(proposals)
         return risk <= self.limit + RISK_RESOLUTION
+
+    def keeps(self, proposals: Proposals) -> BoolArray:
+        """Whether the risk of each proposal is within the limit, shape (n,)."""
+        kept = np.empty(len(proposals), np.bool_)
+        _within(proposals.risk(self.source), self.limit + RISK_RESOLUTION, kept)
+        return kept
 
     def __str__(self) -> str:
         return f"{self.source} risk <= {self.limit:g}"
@@ -119,10 +126,15 @@ def count_of(proposals: Proposals) -> int:
 
 
 def _asked(rule: Rule, proposals: Proposals) -> BoolArray:
-    allowed = np.asarray(rule(proposals))
     shapes: list[tuple[int, ...]] = [(len(proposals),)]
     if hasattr(proposals.lanes.action_space, "n"):
         shapes.append((len(proposals), count_of(proposals)))
+    return _checked(rule, rule(proposals), shapes)
+
+
+def _checked(rule: Rule, answer: Any, shapes: list[tuple[int, ...]]) -> BoolArray:
+    """What a rule answered, if it is booleans of one of the shapes."""
+    allowed = np.asarray(answer)
     if allowed.dtype != np.bool_ or allowed.shape not in shapes:
         raise UsageError(
             f"rule {describe(rule)} must answer booleans of shape "
@@ -132,7 +144,13 @@ def _asked(rule: Rule, proposals: Proposals) -> BoolArray:
 
 
 def keeps(rule: Rule, proposals: Proposals) -> BoolArray:
-    """Whether each proposal keeps a rule, shape (n,)."""
+    """Whether each proposal keeps a rule, shape (n,).
+
+    A rule on all actions may have a method ``keeps`` of its own, which spares it the other ones.
+    """
+    own = getattr(rule, "keeps", None)
+    if own is not None:
+        return _checked(rule, own(proposals), [(len(proposals),)])
     allowed = _asked(rule, proposals)
     if allowed.ndim > 1:
         allowed = allowed[np.arange(len(proposals)), proposals.action]
@@ -161,25 +179,38 @@ def enforce(
     it is neither a review nor a false alarm, and what is unsafe among it was stopped.
     """
     here = decision.remaining()
-    broken = np.zeros_like(here)
-    reason = np.zeros(len(here), np.int64)
+    kept = np.empty((len(rules), len(here)), np.bool_)
     for place, rule in enumerate(rules):
-        breaks = here & ~broken & ~keeps(rule, proposals)
-        broken |= breaks
-        reason[breaks] = place
-    if not some(broken):
+        kept[place] = keeps(rule, proposals)
+    if 0 not in kept.tobytes():
         return
-    verdicts = Verdicts(
-        code=np.where(broken, REJECT, APPROVE).astype(np.int8),
-        seconds=0.0,
-        reason=reason,
-        reasons=tuple(f"rule: {describe(rule)}" for rule in rules),
-        overseer=RULES,
-    )
-    decision.note(broken, label(verdicts, fallback))
-    decision.refused |= broken
-    decision.charged |= broken
+    broken, (block, at) = np.empty(len(here), np.bool_), decision.row
+    texts = block.reasons.groups[tuple(f"rule: {describe(rule)}" for rule in rules)]
+    code = MODIFY if corrects(fallback) else REJECT
+    _enforce(block.flags, block.codes, at, here, kept, code, texts, block.names[RULES], broken)
     refuse(decision, broken, proposals, fallback)
+
+
+@compiled
+def _within(risk: Any, bar: Any, out: Any) -> None:
+    """Marks risks that are not above a bar, (n,)."""
+    for lane in range(len(out)):
+        out[lane] = risk[lane] <= bar
+
+
+@compiled
+def _enforce(
+    flags: Any, codes: Any, at: Any, here: Any, kept: Any, code: Any, texts: Any, who: Any,
+    broken: Any,
+) -> None:  # fmt: skip
+    """Refuses what breaks one of the rules, (rules, n); the first that is broken is the reason."""
+    for lane in range(len(here)):
+        broken[lane] = False
+        for rule in range(len(kept)):
+            if here[lane] and not broken[lane] and not kept[rule, lane]:
+                broken[lane] = True
+                note_lane(flags, codes, at, lane, code, texts[rule], who)
+                refuse_lane(flags, at, lane)
 
 
 class Rules:

@@ -28,9 +28,12 @@ from looplab.oversight import (
     Rules,
     Signal,
     Stack,
+    revision,
 )
 from looplab.oversight.protocols.rules import ruling
 from looplab.oversight.revision import Book, Evidence
+
+from .conftest import Run
 
 GO, CREEP, WAIT = range(3)
 TRAP = [1.0]
@@ -369,3 +372,42 @@ def test_a_rule_says_what_it_needs() -> None:
     pendulum.reset(seed=0)
     with pytest.raises(UsageError, match="cannot hold in Box"):
         pendulum.step(np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.bool_])
+@pytest.mark.parametrize("width", [0.5, 0.3, 2.0])
+def test_cells_have_the_keys_of_their_numbers(dtype: Any, width: float) -> None:
+    rng, cells = np.random.default_rng(0), Cells(width)
+    drawn = rng.normal(0.0, 3.0, (400, 2, 3))
+    observations = (np.abs(drawn) if np.dtype(dtype).kind in "ub" else drawn).astype(dtype)
+    numbers = cells(observations)
+    np.testing.assert_array_equal(cells.keys(observations), revision._key(numbers))
+    actions = rng.integers(0, 5, len(observations))
+    own, plain = Book(cells), Book(lambda seen: Cells(width)(seen))
+    np.testing.assert_array_equal(
+        own._pairs(observations, actions), plain._pairs(observations, actions)
+    )
+
+
+def test_what_rules_say_of_proposals_is_what_they_say_of_all_actions() -> None:
+    rules = [RiskLimit(0.1), RiskLimit(0.0, "exact")]
+    protocol = Rules(rules, Revision(HarmRate(0.0, 1), every=20))
+    run = Run(OpsDesk(5), protocol)
+    rng, told = np.random.default_rng(3), 0
+    for _ in range(200):
+        actions = rng.integers(0, 4, 5)
+        allowed = run.engine.action_masks()[np.arange(5), actions]
+        everything = run.engine.action_masks().all(axis=1)
+        record = run.step(*actions.tolist())
+        np.testing.assert_array_equal(record.refused, ~allowed & ~everything)
+        told += int(record.refused.sum())
+    assert told > 50
+
+
+def test_a_rule_whose_own_answer_is_none_is_refused() -> None:
+    class Odd(RiskLimit):
+        def keeps(self, proposals: Any) -> Any:
+            return np.ones((len(proposals), 4), np.bool_)
+
+    with pytest.raises(UsageError, match=r"must answer booleans of shape \(5,\)"):
+        Run(OpsDesk(5), Rules(Odd(0.1))).step(0)

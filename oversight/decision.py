@@ -11,7 +11,7 @@ from looplab.envs.compiled import compiled, element
 from looplab.envs.core import Actions, BoolArray, FloatArray
 from looplab.envs.errors import UsageError
 from looplab.oversight.columns import DECIDED, Block, place
-from looplab.oversight.types import APPROVE, Lexicon, Reason, Verdicts, brief
+from looplab.oversight.types import APPROVE, NOT_ASKED, Lexicon, Reason, Verdicts, brief
 
 _VERDICT, _REVIEWS, _ASKED = place("verdict"), place("reviews"), place("asked")
 _REFUSED, _CHARGED = place("refused"), place("charged")
@@ -20,7 +20,7 @@ _SCORE, _THRESHOLD = place("score"), place("threshold")
 _REASON, _OVERSEER, _BECAUSE = place("reason"), place("overseer"), place("because")
 
 #: Nothing to explain, in no lane.
-NO_REASON = Reason(np.empty(0, np.bool_), "")
+NO_REASON = Reason(np.empty(0, np.bool_), NOT_ASKED)
 
 
 class Decision:

@@ -213,7 +213,21 @@ def _checked(given: Verdicts, num_lanes: int, overseer: str) -> Verdicts:
                 f"got {brief(times)}"
             )
     _check_optional(given, num_lanes, overseer)
-    return replace(given, code=code, reason=reason)
+    return replace(
+        given,
+        code=code,
+        reason=reason,
+        seconds=_numbers(given.seconds),
+        elapsed=None if given.elapsed is None else _numbers(given.elapsed),
+        who=None if given.who is None else np.asarray(given.who),
+        rating=None if given.rating is None else _numbers(given.rating),
+    )
+
+
+def _numbers(given: Any) -> Any:
+    """One number as it is, several as an array, shape (n,)."""
+    numbers = np.asarray(given, dtype=np.float64)
+    return numbers if numbers.ndim else numbers.item()
 
 
 def _check_optional(given: Verdicts, num_lanes: int, overseer: str) -> None:

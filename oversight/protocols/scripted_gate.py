@@ -54,7 +54,7 @@ def review(
         Lanes that were refused, shape (n,); None if there are none.
     """
     proposals.trigger = trigger
-    reading, unsafe = proposals.once(trigger, trigger.score), proposals.judgement[1]
+    reading, unsafe = trigger.reading(proposals), proposals.judgement[1]
     everybody = decision.untouched and decision.only is None
     proposals.asked = asked = np.empty(len(unsafe), np.bool_)
     refused = np.empty(len(unsafe), np.bool_)

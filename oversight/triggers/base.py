@@ -40,13 +40,31 @@ class Scored(ABC):
         return type(self).__name__
 
     def reading(self, proposals: Proposals) -> FloatArray:
-        """The score, worked out once a step, shape (n,)."""
-        return proposals.once(self, self.score)
+        """The score, worked out once a step, shape (n,).
+
+        Raises:
+            UsageError: if it is not one number per lane.
+        """
+        return proposals.once(self, self._read)
+
+    def _read(self, proposals: Proposals) -> FloatArray:
+        given = self.score(proposals)
+        fits = type(given) is np.ndarray and given.shape == proposals.asked.shape
+        return given if fits and given.dtype.kind in "fiub" else self._numbers(given, proposals)
+
+    def _numbers(self, given: Any, proposals: Proposals) -> FloatArray:
+        """What is no array of numbers, but can be made one of."""
+        try:
+            return np.asarray(given, dtype=np.float64).reshape(proposals.asked.shape)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"score {self.name} must answer {len(proposals)} numbers, got {brief(given)}"
+            ) from None
 
     def __call__(self, proposals: Proposals) -> BoolArray:
         """Lanes that are asked about, shape (n,)."""
         asked = np.empty(len(proposals.action), np.bool_)
-        _compare(proposals.once(self, self.score), self.tau, self.BELOW, asked)
+        _compare(self.reading(proposals), self.tau, self.BELOW, asked)
         return asked
 
     def reasons(self, proposals: Proposals, asked: BoolArray) -> Sequence[Reason]:

@@ -17,6 +17,8 @@ from looplab.oversight import (
     Verdicts,
 )
 
+from .conftest import Corridor, Run
+
 GO, CREEP, WAIT = range(3)
 TRAP = [1.0]  # one cell in which going surely violates
 FIELD = [0.0] * 20  # cells in which nothing can happen
@@ -286,3 +288,19 @@ def test_one_gate_object_oversees_two_environments_apart(
     assert first.column("executed") == [WAIT, WAIT, GO]
     assert second.column("executed") == [WAIT]
     assert second.play([GO, GO]).column("executed") == [WAIT, WAIT, GO]
+
+
+def test_an_answer_in_lists_is_taken_as_one_in_arrays() -> None:
+    def told(proposals: Any) -> Verdicts:
+        return Verdicts(
+            [0, 2], [3, 4.5], [0, 1], ("fine", "stop"), "two",  # type: ignore[arg-type]
+            elapsed=[6, 7], who=[1, 0], people=("Ada", "Bo"),  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    run = Run(Corridor(2), Gate(overseer=told, fallback=Hold()))
+    record = run.step(GO)
+    assert record.seconds.tolist() == [3.0, 4.5]
+    assert record.elapsed.tolist() == [6.0, 7.0]
+    assert [run.overseers(lane) for lane in range(2)] == [["Bo"], ["Ada"]]
+    assert [run.reasons(lane) for lane in range(2)] == [["fine"], ["stop"]]
+    assert record.decision.reasons.texts == ["not asked", "fine", "stop", "always"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from looplab.envs.errors import UsageError
 from looplab.oversight import (
@@ -14,11 +15,14 @@ from looplab.oversight import (
     Autonomous,
     ConfidenceBelow,
     Gate,
+    Hold,
     Never,
     RiskAbove,
     ScriptedOverseer,
 )
-from looplab.oversight.triggers import describe
+from looplab.oversight.triggers import Scored, describe
+
+from .conftest import Corridor, Run
 
 GO, CREEP, WAIT = range(3)
 CELLS = [0.1, 0.5, 0.9, 0.0]
@@ -162,3 +166,33 @@ def test_a_trigger_on_a_risk_that_the_task_lacks_is_refused(corridor: Any, start
     with pytest.raises(UsageError, match="RiskAbove: needs the estimated risk"):
         start(corridor(harm=CELLS), Gate(trigger=AnyOf(Never(), RiskAbove(0.1, "estimated"))))
     start(corridor(harm=CELLS), Autonomous())
+
+
+@pytest.mark.parametrize(
+    "score", [[0.9, 0.1], (1, 0), np.array([1, 0]), np.array([0.9, 0.1], np.float32),
+              np.array([True, False]), torch.tensor([0.9, 0.1])],
+)  # fmt: skip
+def test_a_score_of_ones_own_may_be_any_numbers(score: Any) -> None:
+    class Own(Scored):
+        tau = 0.5
+
+        def score(self, proposals: Any) -> Any:
+            return score
+
+    record = Run(Corridor(2), Gate(Own(), fallback=Hold())).step(GO)
+    assert record.asked.tolist() == [True, False]
+    assert record.score[0] == pytest.approx(float(score[0]))
+
+
+@pytest.mark.parametrize(
+    "score", [0.9, [0.1, 0.2, 0.3], ["much", "little"], None, [[0.1], [0.2, 1]]]
+)
+def test_a_score_that_is_not_one_number_per_lane_is_refused(score: Any) -> None:
+    class Own(Scored):
+        tau = 0.5
+
+        def score(self, proposals: Any) -> Any:
+            return score
+
+    with pytest.raises(UsageError, match="score Own must answer 2 numbers, got"):
+        Run(Corridor(2), Gate(Own(), fallback=Hold())).step(GO)

@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from looplab.agents.lean import LeanForward
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, takes
 from looplab.envs.core import Actions, FloatArray
 from looplab.envs.errors import UsageError, within
 
@@ -49,6 +49,8 @@ class PolicyOutput:
     @cached_property
     def confidence(self) -> FloatArray:
         """Probability of the proposed action, shape (n,)."""
+        if not takes(self.log_probabilities.dtype):  # half floats
+            return np.exp(self.log_probability(self._proposed).astype(np.float64))
         confidence = np.empty(len(self._proposed))
         _confidence(self.log_probabilities, self._proposed, confidence)
         return confidence

@@ -7,6 +7,7 @@ A compiled function takes arrays and numbers and writes into arrays that it is g
 import hashlib
 import pickle
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
@@ -18,6 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Values that a compiled function keeps as they are when it is compiled.
 _FROZEN = (bool, int, float, str, tuple, np.generic, np.ndarray)
+#: Types of numbers in arrays that compiled functions take.
+_TAKEN = frozenset(map(np.dtype, "?bhilqBHILQfd"))
 #: Characters of a fingerprint.
 _FINGERPRINT = 12
 
@@ -63,6 +66,12 @@ def _parts(function: FunctionType, seen: set[int]) -> Iterator[bytes]:
             yield name.encode() + pickle.dumps(value)
         elif inner is not None and id(inner) not in seen:
             yield from _parts(inner, seen)
+
+
+@cache
+def takes(dtype: np.dtype[Any]) -> bool:
+    """Whether compiled functions take arrays of a type: no half, long or foreign floats."""
+    return dtype in _TAKEN and dtype.isnative
 
 
 def element(values: Any, lane: Any) -> Any:

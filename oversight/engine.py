@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from looplab.envs.actions import ActionCheck
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, takes
 from looplab.envs.core import (
     Actions,
     BoolArray,
@@ -190,9 +190,11 @@ class Engine:
         proposed = self._checked(proposed)
         block = self._open_block(proposed)
         at, lanes = block.filled, self.lanes
-        _begin(
-            block.proposed, block.executed, block.places, at, proposed, lanes.episode, lanes.elapsed
-        )
+        if takes(proposed.dtype):
+            _begin(block.proposed, block.executed, at, proposed)
+        else:
+            block.proposed[at] = block.executed[at] = proposed
+        _mark(block.places, at, lanes.episode, lanes.elapsed)
         record = Record(block, at)
         try:
             self._run(record, block)
@@ -308,8 +310,9 @@ class Engine:
 
 def _strange(observation: Observations) -> bool:
     """Whether observations may hold NaN or infinity, or must be looked at one by one."""
-    kind = observation.dtype.kind
-    return kind == "O" or (kind == "f" and not _all_finite(observation))
+    if observation.dtype.kind == "f" and takes(observation.dtype):
+        return not _all_finite(observation)
+    return observation.dtype.kind in "fO"
 
 
 def _refuse_observation(observation: Observations, step: IntArray, episode: IntArray) -> None:
@@ -345,11 +348,14 @@ def _all_finite(values: Any) -> Any:
 
 
 @compiled
-def _begin(
-    kept: Any, executed: Any, places: Any, at: Any, proposed: Any, episode: Any, step: Any
-) -> None:
-    """Opens a row: what was proposed, which runs as long as nobody says otherwise, and when."""
+def _begin(kept: Any, executed: Any, at: Any, proposed: Any) -> None:
+    """Opens a row: what was proposed, which runs as long as nobody says otherwise."""
     kept[at] = executed[at] = proposed
+
+
+@compiled
+def _mark(places: Any, at: Any, episode: Any, step: Any) -> None:
+    """Says of a row when it was, each (n,)."""
     for lane in range(len(episode)):
         places[at, _EPISODE, lane] = episode[lane]
         places[at, _STEP, lane] = step[lane]

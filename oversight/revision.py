@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, takes
 from looplab.envs.core import Actions, BoolArray, FloatArray, IntArray, Observations
 from looplab.envs.errors import UsageError, finite, probability, whole
 from looplab.oversight.proposals import Proposals
@@ -136,7 +136,8 @@ class Book:
 
     def _pairs(self, observations: Observations, actions: Actions) -> Keys:
         """Keys of cells with actions: (n,) for one action each, (n, A) for a row (1, A) of all."""
-        if actions.dtype == np.int64 and actions.ndim == 1 and type(self._cells) is Cells:
+        numbered = actions.dtype == np.int64 and actions.ndim == 1
+        if type(self._cells) is Cells and numbered and takes(observations.dtype):
             keys = self._cells.keys(observations)
             _add_keys(actions, _weights(1, True)[0], keys)
             return keys

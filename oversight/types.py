@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, takes
 from looplab.envs.core import Actions, BoolArray, FloatArray
 from looplab.envs.errors import LoopLabError, UsageError, unknown
 
@@ -270,9 +270,16 @@ def _code(item: Any) -> int:
     return _CODES[str(item)]
 
 
-@compiled
-def put(target: Any, mask: Any, values: Any) -> None:
+def put(target: Actions, mask: BoolArray, values: Actions) -> None:
     """Writes the masked lanes' rows of ``values`` into ``target``, both (n, ...), in place."""
+    if takes(target.dtype) and takes(values.dtype):
+        _put(target, mask, values)
+    else:
+        target[mask] = values[mask]
+
+
+@compiled
+def _put(target: Any, mask: Any, values: Any) -> None:
     for lane in range(len(mask)):
         if mask[lane]:
             target[lane] = values[lane]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, takes
 from looplab.envs.core import BoolArray, FloatArray, IntArray
 from looplab.envs.errors import UsageError, choice, finite
 from looplab.oversight.asking import consult
@@ -368,7 +368,8 @@ class SimulatedHuman:
 
 def _rows(values: NDArray[Any]) -> NDArray[Any]:
     """The same numbers with one row for each lane, shape (n, ...) -> (n, m)."""
-    return values.reshape(len(values), -1)
+    rows = values.reshape(len(values), -1)
+    return rows if takes(rows.dtype) else rows.astype(np.float64)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from looplab.envs.compiled import compiled
+from looplab.envs.compiled import compiled, takes
 from looplab.envs.core import BoolArray, FloatArray
 from looplab.envs.errors import UsageError, within
 from looplab.oversight.proposals import Proposals
@@ -50,7 +50,7 @@ class Scored(ABC):
     def _read(self, proposals: Proposals) -> FloatArray:
         given = self.score(proposals)
         fits = type(given) is np.ndarray and given.shape == proposals.asked.shape
-        return given if fits and given.dtype.kind in "fiub" else self._numbers(given, proposals)
+        return given if fits and takes(given.dtype) else self._numbers(given, proposals)
 
     def _numbers(self, given: Any, proposals: Proposals) -> FloatArray:
         """What is no array of numbers, but can be made one of."""

@@ -23,7 +23,7 @@ from looplab.agents.lanes_vec_env import LanesVecEnv
 from looplab.envs.annotated import Annotated
 from looplab.envs.core import Lanes
 from looplab.envs.desks.ops_desk import OpsDesk
-from looplab.envs.errors import UsageError
+from looplab.envs.errors import EnvironmentFault, UsageError
 from looplab.envs.grids.lava_shortcut import LavaShortcut
 from looplab.envs.gym_lanes import GymLanes
 from looplab.oversight import (
@@ -740,3 +740,44 @@ def test_cost_is_a_function_of_a_transition() -> None:
     assert info["cost"] == 0.25
     assert env.oversight.totals["cost"] == 0.25
     assert env.oversight.totals["violations"] == 1
+
+
+class Typed(gym.Env[Any, Any]):
+    """One state, observed and acted in numbers of some types."""
+
+    def __init__(self, observed: Any, acted: Any, what: float = 1.0) -> None:
+        self.observation_space = gym.spaces.Box(-9, 9, (3,), observed)
+        self.action_space = gym.spaces.Box(-1, 1, (2,), acted)
+        self._observed, self._what = observed, what
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return np.zeros(3, self._observed), {}
+
+    def step(self, action: Any) -> Any:
+        return np.full(3, self._what, self._observed), 1.0, False, False, {}
+
+
+@pytest.mark.parametrize("observed", ["f2", "f4", "f8", "g", ">f8", "i8"])
+@pytest.mark.parametrize("acted", ["f2", "f4", "f8", "g"])
+def test_numbers_of_any_type_are_overseen(observed: str, acted: str) -> None:
+    env = Overseen(
+        Typed(np.dtype(observed), np.dtype(acted)),
+        Gate(RiskAbove(0.0), fallback=lambda p: np.zeros_like(p.action)),
+        cost=lambda t: 0.0, risk=lambda env, action: 0.5,
+    )  # fmt: skip
+    env.reset(seed=0)
+    for _ in range(3):
+        *_, info = env.step(np.full(2, 0.5, acted))
+        told = info["oversight"]
+        assert told["proposed_action"].tolist() == [0.5, 0.5]
+        assert told["executed_action"].tolist() == [0.0, 0.0]
+        assert told["reviewed"]
+
+
+@pytest.mark.parametrize("observed", ["f2", "f4", "f8", "g", ">f8"])
+def test_nan_is_found_in_observations_of_any_type(observed: str) -> None:
+    env = Overseen(Typed(np.dtype(observed), np.float32, np.nan), Autonomous(), cost=lambda t: 0.0)
+    env.reset(seed=0)
+    with pytest.raises(EnvironmentFault, match="observation that is not finite in lane 0"):
+        env.step(np.zeros(2, np.float32))

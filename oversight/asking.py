@@ -116,7 +116,7 @@ def selected(
 
     reasons = [answer.reasons for answer in answers]
     people = [answer.names for answer in answers]
-    places = [0 if answer.who is None else answer.who for answer in answers]
+    places = [answer.which for answer in answers]
     mine = [which == place for place in range(len(answers))]
     correction, corrected = corrections(answers, mine, proposals)
     rates = any(answer.rating is not None for answer in answers)

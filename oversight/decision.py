@@ -167,7 +167,7 @@ class Decision:
         block = self._block
         _note(
             block.flags, block.codes, self._at, mask, verdicts.code, verdicts.reason,
-            block.reasons.groups[verdicts.reasons], 0 if verdicts.who is None else verdicts.who,
+            block.reasons.groups[verdicts.reasons], verdicts.which,
             block.names.groups[verdicts.names],
         )  # fmt: skip
         self.vote(mask, verdicts)
@@ -185,19 +185,17 @@ class Decision:
         """
         block, refused = self._block, np.empty(len(mask), np.bool_)
         reason = why[0] if len(why) == 1 else NO_REASON
-        seconds, wait, who = verdicts.seconds, verdicts.elapsed, verdicts.who
         _review(
-            block.flags, block.reals, block.codes, self._at, mask, verdicts.code, seconds,
-            seconds if wait is None else wait, verdicts.reason,
-            block.reasons.groups[verdicts.reasons], 0 if who is None else who,
-            block.names.groups[(verdicts.overseer,) if who is None else verdicts.people],
-            reason.lanes, block.reasons[reason.text], reason.score, reason.threshold, refused,
+            block.flags, block.reals, block.codes, self._at, mask, verdicts.code,
+            verdicts.seconds, verdicts.wait, verdicts.reason,
+            block.reasons.groups[verdicts.reasons], verdicts.which,
+            block.names.groups[verdicts.names], reason.lanes, block.reasons[reason.text],
+            reason.score, reason.threshold, refused,
         )  # fmt: skip
         if reason is NO_REASON:
             for reason in why:
                 self.explain(reason)
-        if verdicts.overdue is not None or verdicts.disagreement is not None:
-            self.vote(mask, verdicts)
+        self.vote(mask, verdicts)
         return refused
 
     def vote(self, mask: BoolArray, verdicts: Verdicts) -> None:

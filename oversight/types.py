@@ -144,6 +144,11 @@ class Verdicts:
         return (self.overseer,) if self.who is None else self.people
 
     @property
+    def which(self) -> NDArray[np.integer[Any]] | int:
+        """Whose answer each lane's is, a place in ``names``, shape (n,); 0 for the only one."""
+        return 0 if self.who is None else self.who
+
+    @property
     def wait(self) -> FloatArray | float:
         """Seconds until the answer came, shape (n,) or one number for all."""
         return self.seconds if self.elapsed is None else self.elapsed

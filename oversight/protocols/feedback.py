@@ -64,7 +64,7 @@ class Feedback:
             block.flags, block.reals, block.codes, at, rated, verdicts.code,
             _FROM_CODES if verdicts.rating is None else verdicts.rating, verdicts.seconds,
             verdicts.reason, block.reasons.groups[verdicts.reasons],
-            0 if verdicts.who is None else verdicts.who, block.names.groups[verdicts.names],
+            verdicts.which, block.names.groups[verdicts.names],
             block.reasons[UNRATED], reason.lanes, block.reasons[reason.text], reason.score,
             reason.threshold, rating, silent, noted,
         )  # fmt: skip

@@ -147,8 +147,8 @@ class Veto:
         _notice(
             block.flags, block.reals, block.codes, at, watches, verdicts.code, draws,
             self.vigilance, verdicts.reason, block.reasons.groups[verdicts.reasons],
-            0 if verdicts.who is None else verdicts.who, block.names.groups[verdicts.names], lag,
-            seconds, self.override, alarm.delay, alarm.left, alarm.stops, noticed, at_once,
+            verdicts.which, block.names.groups[verdicts.names], lag, seconds, self.override,
+            alarm.delay, alarm.left, alarm.stops, noticed, at_once,
         )  # fmt: skip
         if some(noticed):
             decision.vote(noticed, verdicts)

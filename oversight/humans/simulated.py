@@ -62,6 +62,13 @@ def _look(
 
 
 @compiled
+def _recall(remembered: Any, draws: Any) -> None:
+    """Lets remembered draws, (n, 1), say whether they err, in place of fresh ones, (n, 2)."""
+    for person in range(len(draws)):
+        draws[person, _ERROR] = remembered[person, 0]
+
+
+@compiled
 def _err(
     draws: Any, errors: Any, unsafe: Any, asked: Any, seconds: Any, refused: Any, busy: Any
 ) -> None:
@@ -262,7 +269,7 @@ class SimulatedHuman:
         """Uniforms in [0, 1) of each lane, one for the error and one for the time, (n, 2)."""
         draws = proposals.uniforms(self, "look", _DRAWS)
         if self.error_memory != "none":
-            draws[:, _ERROR] = self._remembered(proposals)
+            _recall(self._remembered(proposals), draws)
         return draws
 
     def verdicts(self, inner: Verdicts, answer: Answer) -> Verdicts:
@@ -354,7 +361,7 @@ class SimulatedHuman:
                 )
 
     def _remembered(self, proposals: Proposals) -> FloatArray:
-        """One draw per lane that depends on state and action alone, shape (n,)."""
+        """One draw per lane that depends on state and action alone, shape (n, 1)."""
         episode = proposals.episode
         if self.error_memory == "always":
             episode = np.zeros_like(episode)
@@ -362,8 +369,7 @@ class SimulatedHuman:
         marks = np.empty(len(action))
         weights = _weights(observation.shape[1], 0), _weights(action.shape[1], 1)
         _marks(observation, action, *weights, marks)
-        draws = proposals.uniforms(self, "remembered", 1, episode, marks.view(np.int64))
-        return draws[:, 0]
+        return proposals.uniforms(self, "remembered", 1, episode, marks.view(np.int64))
 
 
 def _rows(values: NDArray[Any]) -> NDArray[Any]:

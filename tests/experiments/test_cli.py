@@ -88,7 +88,7 @@ def test_a_dry_run_only_lists(looplab: Looplab, tmp_path: Path) -> None:
         ended = looplab(*words)
         assert re.fullmatch(
             r"lava_shortcut-autonomous-ppo-s0-\w{12}  100000 steps  -> results/train/\S+\n"
-            r"estimate: (under a|about \d+) minutes?, \d+ MiB on disk \(by a short trial\)\n",
+            r"estimate: (under a|about \d+) minutes?, \d+ [KM]iB on disk \(by a short trial\)\n",
             ended.out,
         )
     ended = looplab("compare", "experiment=first_look", "dry_run=true")

@@ -271,7 +271,7 @@ def human_share(say: Callable[[str], None]) -> float:
         "scripted": lambda folder: _overseen(n, Gate(), None),
         "human": lambda folder: _overseen(n, Gate(overseer=_everything_on()), None),
     }
-    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS, min_steps=MIN_STEPS)
+    times = _times(makers, learn=False, repeats=DIFFERENCE_REPEATS, min_steps=SHARE_STEPS)
     share = _share(times["human"], times["scripted"])
     say(f"share of collecting taken by a simulated human, every effect on, ops_desk, n = {n}")
     say(f"  {100 * share:5.1f} %   (a scripted overseer instead: 0)")

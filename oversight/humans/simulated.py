@@ -32,6 +32,8 @@ _REASONS = ("looks safe", "looks unsafe", "looks unsafe, in error", "looks safe,
 #: Uniform draws of one look: whether it errs, and how long it takes.
 _DRAWS = 2
 _ERROR, _TIME = range(_DRAWS)
+#: Dimensions of what already has one row for each lane.
+_ROWS_NDIM = 2
 
 
 @compiled
@@ -367,20 +369,24 @@ class SimulatedHuman:
             episode = np.zeros_like(episode)
         observation, action = _rows(proposals.observation), _rows(proposals.action)
         marks = np.empty(len(action))
-        weights = _weights(observation.shape[1], 0), _weights(action.shape[1], 1)
-        _marks(observation, action, *weights, marks)
+        _marks(observation, action, *_weights(observation.shape[1], action.shape[1]), marks)
         return proposals.uniforms(self, "remembered", 1, episode, marks.view(np.int64))
 
 
 def _rows(values: NDArray[Any]) -> NDArray[Any]:
     """The same numbers with one row for each lane, shape (n, ...) -> (n, m)."""
-    rows = values.reshape(len(values), -1)
+    rows = values if values.ndim == _ROWS_NDIM else values.reshape(len(values), -1)
     return rows if takes(rows.dtype) else rows.astype(np.float64)
 
 
 @lru_cache(maxsize=16)
-def _weights(size: int, salt: int) -> FloatArray:
-    return np.random.default_rng([size, salt]).standard_normal(size)
+def _weights(of_observation: int, of_action: int) -> tuple[FloatArray, FloatArray]:
+    """Weights of an observation's numbers and of an action's, each as many as there are."""
+    observation, action = (
+        np.random.default_rng([size, salt]).standard_normal(size)
+        for salt, size in enumerate((of_observation, of_action))
+    )
+    return observation, action
 
 
 def _remembers(effect: Any) -> bool:

@@ -58,6 +58,7 @@ class Tempo:
         """Times from uniform draws in [0, 1), of the same shape; the draw 0 counts as 2^-53."""
         if self.p95 == self.median:
             return np.full(draws.shape, self.median)
-        times = np.empty(draws.shape)
-        _times(draws.reshape(-1), float(self.median), self.sigma, times.reshape(-1))
-        return times
+        times = np.empty(draws.size)
+        flat = draws if draws.ndim == 1 else draws.reshape(-1)
+        _times(flat, float(self.median), self.sigma, times)
+        return times if draws.ndim == 1 else times.reshape(draws.shape)

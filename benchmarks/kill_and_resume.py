@@ -64,15 +64,20 @@ def models(folder: Path) -> dict[str, int]:
     return {p.parent.name: p.stat().st_mtime_ns for p in folder.glob("runs/[!.]*/model.zip")}
 
 
-def killed(folder: Path, out: str, words: Sequence[str], seconds: float) -> bool:
-    """Starts a comparison and kills it after ``seconds``; whether it was still running."""
-    before = models(folder / out)
+def killed(folder: Path, out: str, words: Sequence[str], seconds: float) -> tuple[bool, float]:
+    """Starts a comparison and kills it after ``seconds``.
+
+    Returns:
+        Whether it was still running, and for how many seconds it ran.
+    """
+    before, began = models(folder / out), time.monotonic()
     process = start(folder, out, words)
     try:
         status = process.wait(None if seconds == float("inf") else seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         status = process.wait()
+    ran = time.monotonic() - began
     if status not in (0, -signal.SIGKILL):
         raise Differs(f"status {status}: {(folder / f'{out}.err').read_text()}")
     deadline = time.monotonic() + END_SECONDS
@@ -83,7 +88,7 @@ def killed(folder: Path, out: str, words: Sequence[str], seconds: float) -> bool
     after = models(folder / out)
     if {run: after.get(run) for run in before} != before:
         raise Differs("a finished run was made again or has gone")
-    return status != 0
+    return status != 0, ran
 
 
 def check_same(left: Path, right: Path) -> None:
@@ -112,14 +117,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder, kills, out, span = Path(temporary), 0, 1, 0.0
         for name, how in (("undisturbed", here), ("timed", words)):
-            began = time.monotonic()
-            if killed(folder, name, how, float("inf")):
+            disturbed, span = killed(folder, name, how, float("inf"))
+            if disturbed:
                 raise Differs(f"the {name} comparison was disturbed")
-            span = time.monotonic() - began  # of the executor that is tried, in the end
         check_same(folder / "undisturbed", folder / "timed")
         while kills < given.kills or (folder / f"out{out}").exists():
             seconds = rng.uniform(0.0, span) if kills < given.kills else float("inf")
-            if killed(folder, f"out{out}", words, seconds):
+            if killed(folder, f"out{out}", words, seconds)[0]:
                 kills += 1
                 made = len(models(folder / f"out{out}"))
                 print(f"kill {kills:2d} after {seconds:5.1f} s: {made} runs finished", flush=True)

@@ -1,11 +1,13 @@
 """Confidence: read from the algorithm's own forward pass, for one step, or refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from looplab.agents.lanes_vec_env import LanesVecEnv
-from looplab.agents.probe import probe
+from looplab.agents.probe import PolicyOutput, probe
 from looplab.agents.sb3 import Agent, train
 from looplab.envs.desks.ops_desk import OpsDesk
 from looplab.envs.errors import UsageError
@@ -107,3 +109,11 @@ def test_models_without_probabilities_are_refused():
     model, _, _ = built(Agent("dqn", 4, {"buffer_size": 100}), Gate())
     with pytest.raises(UsageError, match="DQN has no action probabilities"):
         probe(model)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_confidence_is_that_of_the_proposed_action_in_floats_of_any_size(kind: Any) -> None:
+    chances = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]])
+    known = PolicyOutput(np.log(chances).astype(kind), np.array([2, 1]))
+    assert known.confidence.dtype == np.float64
+    np.testing.assert_allclose(known.confidence, [0.25, 0.75], rtol=1e-3)
